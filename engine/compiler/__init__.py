@@ -1,0 +1,1 @@
+"""A definition becomes a pipeline: connectors found, expressions compiled, policies made."""

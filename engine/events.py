@@ -1,0 +1,101 @@
+"""What happened, as past-tense facts. The runtime states them; telemetry counts, logs and draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+RunStatus = Literal[
+    "queued", "running", "cancelling", "success", "partial", "empty", "failed", "timed_out", "cancelled", "interrupted"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact about one run of one pipeline."""
+
+    pipeline: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """A run began; *expected* is the number of records to come where the source knows it."""
+
+    trigger: str
+    source: str
+    targets: tuple[str, ...]
+    resumed: bool
+    note: str = ""
+    expected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRead(Event):
+    """Records were read and passed the stages."""
+
+    records: int
+    dropped: Mapping[str, int]
+    failed: int
+    expected: int | None = None
+    """The whole run's records where the source learned it by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDelivered(Event):
+    """One write came to an end; *seconds* is the time of its last call."""
+
+    target: str
+    sent: int
+    rejected: int
+    attempts: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallRetried(Event):
+    """A call failed and is tried again after *delay* seconds."""
+
+    connection: str
+    attempt: int
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitChanged(Event):
+    """A connection's breaker moved to *state*."""
+
+    connection: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled(Event):
+    """A settlement is on disk."""
+
+    checkpoint: Mapping[str, Any] | None
+    dead_letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Event):
+    """Something worth a line in the run's log: *code* is stable, *message* for people."""
+
+    level: Literal["info", "warning", "error"]
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Event):
+    """A run ended in *status*."""
+
+    status: RunStatus
+    seconds: float
+    summary: Mapping[str, Any]
+    """The shape of ``engine run --json``."""
+
+
+Emit = Callable[[Event], None]

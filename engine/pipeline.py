@@ -1,0 +1,131 @@
+"""A compiled pipeline: frozen, pure, ready to run; nothing in it knows YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Any, Literal, Protocol
+
+from engine.connector import Context, Source, Target
+from engine.policy import CircuitBreaker, RateLimit, Resilience
+from engine.record import Emission, Meta, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What expressions see of a run, besides the record; ``now`` is frozen for one batch."""
+
+    params: Mapping[str, Any]
+    trigger: Mapping[str, Any]
+    run: Mapping[str, Any]
+    vars: Mapping[str, Any]
+    now: datetime
+    """Aware, in the pipeline's timezone."""
+    timezone: tzinfo
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Stage(Protocol):
+    """Records in, records out; pure."""
+
+    label: str
+    """Stable over edits elsewhere: the dotted path of its first step."""
+
+    def apply(
+        self, records: Sequence[Record], metas: Sequence[Meta], inputs: Sequence[Record], frame: Frame
+    ) -> Emission:
+        """Transform; a record that fails is in ``failed`` and the others go on. Never raises RecordError.
+
+        *inputs* is what ``input`` means in a target's templates; before targets it is *records*.
+        """
+        ...
+
+
+Condition = Callable[[Record, Meta, Record, Frame], bool]
+"""record, meta, input, frame → true or false. Raises RecordError for anything else."""
+
+Key = Callable[[Record, Meta, Record, Frame], str]
+"""record, meta, input, frame → the key as text. Raises RecordError ``missing-key``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A connection as a pipeline uses it."""
+
+    name: str
+    build: Callable[[Context], Any] | None
+    """Makes the connection object; None: only limits are shared under this name."""
+    circuit_breaker: CircuitBreaker | None = None
+    rate_limit: RateLimit | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CursorPlan:
+    """Where an incremental source resumes, compiled."""
+
+    fields: tuple[str, ...]
+    initial: Mapping[str, Any]
+    lookback: float | None
+    lookback_is_time: bool
+    reset: Callable[[Mapping[str, Any]], bool]
+    """names (``params trigger run vars``) → whether this run reads from the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePlan:
+    """How to make the source."""
+
+    connector: str
+    remote: Remote | None
+    build: Callable[[Context], Source]
+    cursor: CursorPlan | None
+    resilience: Resilience
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """How to make a target and what goes to it."""
+
+    id: str
+    connector: str
+    remote: Remote | None
+    build: Callable[[Context], Target]
+    when: Condition | None
+    stage: Stage | None
+    """The target's own mapping."""
+    key: Key | None
+    batch: int
+    batched: bool
+    """The author wrote ``batch``."""
+    wait: float | None
+    resilience: Resilience
+    on_rejected: Literal["dead_letter", "drop", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """One compiled revision."""
+
+    name: str
+    fingerprint: str
+    source: SourcePlan
+    stages: tuple[Stage, ...]
+    targets: tuple[TargetPlan, ...]
+    timezone: tzinfo
+    params: Mapping[str, Any]
+    """JSON Schema properties of a run's inputs."""
+    check_params: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    """Fill in defaults and check; raises DefinitionError."""
+    mask: Callable[[Any], Any]
+    """Replace what ``$sensitive`` marks in a record, as the source gave it, for people's eyes."""
+    mask_sent: Callable[[str, Any], Any]
+    """The same for a record as mapped: target id, record."""
+    time_limit: float | None = None
+    unrouted: Literal["reject", "drop"] = "reject"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    enabled: bool = True
+    inactive: tuple[str, ...] = ()
+    """Keys that only the server acts on: ``triggers``, ``promises``."""

@@ -1,0 +1,1 @@
+"""Where work, progress and what went wrong survive: one contract, two implementations."""
