@@ -103,6 +103,8 @@ class Target(Protocol):
     """A write that raised ``Rejected`` left nothing behind, so it may be split to find the culprits."""
     at_end: bool
     """What is written becomes visible only in ``finish``; nothing settles before."""
+    rewinds: bool
+    """``resume`` undoes what was written after ``progress``: a repeat leaves no trace, so settling may lag behind."""
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Prepare; push every cleanup on *stack*."""
@@ -141,6 +143,7 @@ class BaseTarget:
 
     atomic: bool = False
     at_end: bool = False
+    rewinds: bool = False
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Nothing to prepare."""

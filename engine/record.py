@@ -49,6 +49,8 @@ class Emission(NamedTuple):
     """By input index; a failed input emits nothing."""
     dropped: Mapping[str, int]
     """How many each filter dropped, by the filter's dotted place."""
+    metas: Sequence[Meta] | None = None
+    """Parallel to *records*; None: each has its origin's."""
 
 
 class Outgoing(NamedTuple):

@@ -1,0 +1,164 @@
+"""Connections in use: one client, one breaker and one budget for each, shared by all that call it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from engine.connector import Context
+from engine.errors import CircuitOpen, ConnectorError, Disconnected, EngineError, Transient, Uncertain
+from engine.events import CallRetried, CircuitChanged, Emit
+from engine.pipeline import Remote
+from engine.policy import Breaker, Limiter, Resilience
+from engine.runtime.decide import decide_read
+
+T = TypeVar("T")
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Stopped(EngineError):
+    """The run was told to stop while it waited for another try."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all users of one connection have in common."""
+
+    name: str
+    client: Any
+    breaker: Breaker | None
+    limiter: Limiter | None
+    paused: float = 0.0
+    """Until then, in monotonic seconds, the remote asked for quiet (Retry-After)."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Waiting for a permit is first come, first served."""
+
+
+@dataclass(slots=True)
+class Connections:
+    """Opens each connection once, when first used, and closes all with *stack*."""
+
+    stack: AsyncExitStack
+    make_context: Callable[[Remote], Context]
+    _open: dict[str, Shared] = field(default_factory=dict)
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def get(self, remote: Remote) -> Shared:
+        """Return the open connection. Raises ConnectorError."""
+        async with self._opening:
+            shared = self._open.get(remote.name)
+            if shared is None:
+                client = None
+                if remote.build is not None:
+                    client = remote.build(self.make_context(remote))
+                    await client.open(self.stack)
+                shared = Shared(
+                    remote.name,
+                    client,
+                    Breaker(remote.circuit_breaker) if remote.circuit_breaker else None,
+                    Limiter(remote.rate_limit) if remote.rate_limit else None,
+                )
+                self._open[remote.name] = shared
+            return shared
+
+
+@dataclass(slots=True)
+class Line:
+    """One user's way to a connection: its own timeout, retry and rate limit beside the shared ones."""
+
+    shared: Shared
+    policy: Resilience
+    pipeline: str
+    run: str
+    emit: Emit
+    random: Callable[[], float]
+    clock: Callable[[], float] = time.monotonic
+    sleep: Sleep = asyncio.sleep
+    _own: Limiter | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._own = Limiter(self.policy.rate_limit) if self.policy.rate_limit else None
+
+    async def once(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make one call within the timeout; waiting for a permit is outside it. Raises ConnectorError, CircuitOpen."""
+        await self._permit()
+        breaker = self.shared.breaker
+        if breaker is None:
+            return await self._timed(call)
+        self._admit(breaker)
+        try:
+            result = await self._timed(call)
+        except (Disconnected, Transient, Uncertain):
+            self._moved(breaker, lambda: breaker.failure(self.clock()))
+            raise
+        except ConnectorError:
+            self._moved(breaker, lambda: breaker.success(self.clock()))
+            raise
+        except BaseException:
+            breaker.abandon()
+            raise
+        self._moved(breaker, lambda: breaker.success(self.clock()))
+        return result
+
+    async def repeated(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call that may be repeated (a read) under the retry policy."""
+        attempt = 1
+        while True:
+            try:
+                return await self.once(call)
+            except ConnectorError as error:
+                wait = decide_read(error, attempt, self.policy.retry, self.random())
+                if wait is None:
+                    raise
+                await self.pause(attempt, wait, str(error), getattr(error, "retry_after", None))
+                attempt += 1
+
+    async def pause(self, attempt: int, wait: float, why: str, asked: float | None) -> None:
+        """Wait before the next try; what the remote *asked* for holds for all users of the connection."""
+        if asked:
+            self.shared.paused = max(self.shared.paused, self.clock() + asked)
+        self.emit(CallRetried(self.pipeline, self.run, self.shared.name, attempt, wait, why))
+        await self.sleep(wait)
+
+    async def _timed(self, call: Callable[[], Awaitable[T]]) -> T:
+        try:
+            async with asyncio.timeout(self.policy.timeout) as limit:
+                return await call()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            seconds = f"{self.policy.timeout:g} s"
+            raise Uncertain(f"{self.shared.name} did not answer within {seconds} (resilience.timeout)") from None
+
+    async def _permit(self) -> None:
+        limiters = [limiter for limiter in (self.shared.limiter, self._own) if limiter is not None]
+        if not limiters and self.shared.paused <= 0:
+            return
+        async with self.shared.turn:
+            while (wait := self.shared.paused - self.clock()) > 0:
+                await self.sleep(wait)
+            for limiter in limiters:
+                while (wait := limiter.permit(self.clock())) > 0:
+                    await self.sleep(wait)
+
+    def _admit(self, breaker: Breaker) -> None:
+        until = None
+
+        def ask() -> None:
+            nonlocal until
+            until = breaker.admit(self.clock())
+
+        self._moved(breaker, ask)
+        if until is not None:
+            raise CircuitOpen(self.shared.name, until)
+
+    def _moved(self, breaker: Breaker, step: Callable[[], None]) -> None:
+        before = breaker.state
+        step()
+        if breaker.state != before:
+            self.emit(CircuitChanged(self.pipeline, self.run, self.shared.name, breaker.state))

@@ -1,0 +1,97 @@
+"""One write to one target: tried, split and given up as ``decide`` says, until every record is taken or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from engine.connector import Target
+from engine.errors import CircuitOpen, ConnectorError
+from engine.record import Outgoing, Receipt
+from engine.runtime.connections import Line
+from engine.runtime.decide import Decision, Situation, decide
+
+
+class Refusal(NamedTuple):
+    """Why a target did not take a record."""
+
+    code: str
+    reason: str
+    attempts: int
+
+
+class Delivered(NamedTuple):
+    """How a write ended: what is not refused was taken."""
+
+    refused: dict[int, Refusal]
+    attempts: int
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Delivers to *target* through *line*."""
+
+    target: Target
+    line: Line
+    keyed: bool
+    random: Callable[[], float]
+    note: Callable[[str, str, str], None]
+
+    async def deliver(self, load: Outgoing) -> Delivered:
+        """Deliver all of *load*. Raises ConnectorError or CircuitOpen when the run must end; nothing more was sent."""
+        refused: dict[int, Refusal] = {}
+        indexes: Sequence[int] = range(len(load.records))
+        attempt = 1
+        while True:
+            part = load if len(indexes) == len(load.records) else pick(load, indexes)
+            decision = await self._try(part, attempt)
+            for index, (code, reason) in decision.refuse.items():
+                refused[indexes[index]] = Refusal(code, reason, attempt)
+            if decision.fail is not None:
+                raise decision.fail
+            if decision.split:
+                return await self._halves(part, indexes, refused, attempt)
+            if not decision.again:
+                return Delivered(refused, attempt)
+            indexes = [indexes[index] for index in decision.again]
+            await self.line.pause(attempt, decision.wait, decision.why, decision.asked)
+            attempt += 1
+
+    async def _try(self, part: Outgoing, attempt: int) -> Decision:
+        outcome: Receipt | ConnectorError | CircuitOpen
+        try:
+            outcome = await self.line.once(lambda: self.target.write(part))
+        except (ConnectorError, CircuitOpen) as error:
+            outcome = error
+        else:
+            for warning in outcome.warnings:
+                self.note("warning", "unknown-item", warning)
+        policy = self.line.policy
+        situation = Situation(
+            outcome,
+            len(part.records),
+            attempt,
+            policy.retry,
+            policy.retry_written,
+            self.keyed,
+            self.target.atomic,
+            self.random(),
+        )
+        return decide(situation)
+
+    async def _halves(
+        self, part: Outgoing, indexes: Sequence[int], refused: dict[int, Refusal], attempt: int
+    ) -> Delivered:
+        middle = len(indexes) // 2
+        for half in (range(middle), range(middle, len(indexes))):
+            ended = await self.deliver(pick(part, half))
+            refused |= {indexes[half[index]]: refusal for index, refusal in ended.refused.items()}
+            attempt = max(attempt, ended.attempts)
+        return Delivered(refused, attempt)
+
+
+def pick(load: Outgoing, indexes: Sequence[int]) -> Outgoing:
+    """Return the part of *load* at *indexes*."""
+    columns: list[list[Any]] = [[column[index] for index in indexes] for column in load]
+    return Outgoing(*columns)

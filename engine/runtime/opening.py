@@ -1,0 +1,68 @@
+"""Opens what a run works with: its source, its targets, and its line to each connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.connector import Context, Source, Target
+from engine.pipeline import Pipeline, Remote, TargetPlan
+from engine.policy import Resilience
+from engine.runtime.connections import Connections, Line, Shared
+from engine.runtime.cursor import bind
+from engine.runtime.position import Position
+from engine.runtime.reader import Reader
+
+
+@dataclass(slots=True)
+class Opener:
+    """Opens for one run; *line* is the pattern of its lines, *context* that of its contexts."""
+
+    pipeline: Pipeline
+    position: Position
+    limit: int | None
+    connections: Connections
+    line: Line
+    context: Context
+    stack: AsyncExitStack
+
+    async def source(self) -> Source:
+        """Build and open the source. Raises ConnectorError, RecordError."""
+        plan = self.pipeline.source
+        line = await self._line(plan.remote, plan.resilience)
+        cursor = bind(plan.cursor, self.position.cursor) if plan.cursor else None
+        names: Mapping[str, Any] = {**self.context.names, "cursor": cursor or {}}
+        context = replace(
+            self._context(line),
+            cursor=cursor,
+            cursor_fields=plan.cursor.fields if plan.cursor else (),
+            # one more, to learn whether the last one is the last of its cursor value
+            limit=self.limit if self.limit is None or not plan.cursor else self.limit + 1,
+            names=names,
+            call=line.repeated,
+        )
+        source = plan.build(context)
+        await source.open(self.stack)
+        return source
+
+    def reader(self, source: Source) -> Reader:
+        """Make the reader of an open source."""
+        cursor = self.pipeline.source.cursor
+        return Reader(source, cursor.fields if cursor else (), self.limit)
+
+    async def target(self, plan: TargetPlan) -> tuple[Target, Line]:
+        """Build and open a target, at the place where it was left. Raises ConnectorError."""
+        line = await self._line(plan.remote, plan.resilience)
+        target = plan.build(replace(self._context(line), keyed=plan.key is not None, batched=plan.batched))
+        await target.open(self.stack)
+        await target.resume(self.position.progress(plan.id))
+        return target, line
+
+    async def _line(self, remote: Remote | None, policy: Resilience) -> Line:
+        shared = await self.connections.get(remote) if remote else Shared(self.pipeline.name, None, None, None)
+        return replace(self.line, shared=shared, policy=policy)
+
+    def _context(self, line: Line) -> Context:
+        return replace(self.context, connection=line.shared.client, timeout=line.policy.timeout)

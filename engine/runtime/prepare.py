@@ -1,0 +1,201 @@
+"""From a chunk to what each target shall get: through the stages, to the targets that take it, mapped and keyed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from engine.errors import EngineError, RecordError
+from engine.pipeline import Frame, Pipeline, Stage, TargetPlan
+from engine.record import Emission, Failure, Meta, Record
+from engine.runtime.reader import Chunk
+
+BEYOND = "end"
+"""The label of the place after the last stage."""
+
+
+class Flow(NamedTuple):
+    """Records between two stages; all sequences are parallel."""
+
+    records: Sequence[Record]
+    metas: Sequence[Meta]
+    inputs: Sequence[Record]
+    """As the source gave each."""
+    origin: Sequence[int]
+    """The index in the chunk each came from; ascending."""
+    entered: Sequence[Record]
+    """Each as it stood at *enter*, where a replay goes in again."""
+    enter: str
+
+
+class Lost(NamedTuple):
+    """A record that no target will see, or that a target refused."""
+
+    origin: int
+    failure: Failure
+    record: Record
+    enter: str
+    meta: Meta
+    input: Record
+    target: str | None = None
+    mapped: Any = None
+    key: str | None = None
+    attempts: int = 1
+
+
+class Portion(NamedTuple):
+    """What one target gets of one chunk."""
+
+    sequence: int
+    flow: Flow
+    keys: Sequence[str | None]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A chunk after the stages."""
+
+    portions: dict[str, Portion] = field(default_factory=dict)
+    lost: list[Lost] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+    positions: Sequence[int] = ()
+    """The indexes in the chunk that were not dropped, ascending."""
+
+
+def prepare(pipeline: Pipeline, chunk: Chunk, frame: Frame) -> Prepared:
+    """Run the stages and route. Raises EngineError when the chunk enters at a stage that is no more."""
+    done = Prepared()
+    records = chunk.records
+    flow = Flow(records, chunk.metas, records, range(len(records)), records, chunk.enter)
+    for place, stage in _from(pipeline.stages, chunk.enter):
+        flow = _through(stage, flow, frame, place, done)
+    kept = flow.origin if isinstance(flow.origin, range) else list(dict.fromkeys(flow.origin))
+    done.positions = sorted({*kept, *(lost.origin for lost in done.lost)}) if done.lost else kept
+    _route(pipeline, chunk, flow, frame, done)
+    return done
+
+
+def _from(stages: Sequence[Stage], enter: str) -> Iterable[tuple[str, Stage]]:
+    """Yield the stages from *enter* on, each with the label of the place behind it."""
+    labels = [stage.label for stage in stages]
+    if enter == BEYOND:
+        start = len(stages)
+    elif enter and enter not in labels:
+        raise EngineError(f"a record waits to enter again at {enter}, which this revision of the pipeline has not")
+    else:
+        start = labels.index(enter) if enter else 0
+    return list(zip([*labels[1:], BEYOND], stages, strict=True))[start:]
+
+
+def _through(stage: Stage, flow: Flow, frame: Frame, behind: str, done: Prepared) -> Flow:
+    out = stage.apply(flow.records, flow.metas, flow.records, frame)
+    for index, failure in out.failed.items():
+        done.lost.append(
+            Lost(flow.origin[index], failure, flow.entered[index], flow.enter, flow.metas[index], flow.inputs[index])
+        )
+    for place, count in out.dropped.items():
+        done.dropped[place] = done.dropped.get(place, 0) + count
+    after = _follow(flow, out)
+    if len(out.records) > len(set(out.origin)):
+        # one became several: a replay of one must not send its brothers again
+        return after._replace(entered=out.records, enter=behind)
+    return after
+
+
+def _follow(flow: Flow, out: Emission) -> Flow:
+    """Carry along what belongs to each emitted record."""
+    metas = out.metas
+    if isinstance(out.origin, range) and len(out.origin) == len(flow.records):
+        return flow._replace(records=out.records, metas=flow.metas if metas is None else metas)
+    origin = out.origin
+    return Flow(
+        out.records,
+        [flow.metas[i] for i in origin] if metas is None else metas,
+        [flow.inputs[i] for i in origin],
+        [flow.origin[i] for i in origin],
+        [flow.entered[i] for i in origin],
+        flow.enter,
+    )
+
+
+def _route(pipeline: Pipeline, chunk: Chunk, flow: Flow, frame: Frame, done: Prepared) -> None:
+    taken: set[int] | None = set()
+    for plan in pipeline.targets:
+        if chunk.only is not None and plan.id != chunk.only:
+            continue
+        chosen = flow
+        if plan.when is None or chunk.only is not None:
+            taken = None
+        else:
+            indexes = _select(plan, flow, frame, done)
+            if taken is not None:
+                taken.update(indexes)
+            chosen = _at(flow, indexes)
+        done.portions[plan.id] = _portion(plan, chunk.sequence, chosen, frame, done)
+    if taken is not None and len(taken) < len(flow.records):
+        _unrouted(pipeline, flow, taken, done)
+
+
+def _select(plan: TargetPlan, flow: Flow, frame: Frame, done: Prepared) -> list[int]:
+    assert plan.when is not None
+    chosen = []
+    for index, record in enumerate(flow.records):
+        try:
+            if plan.when(record, flow.metas[index], flow.inputs[index], frame):
+                chosen.append(index)
+        except RecordError as error:
+            done.lost.append(_lost(flow, index, _failure(error), plan.id))
+    return chosen
+
+
+def _portion(plan: TargetPlan, sequence: int, flow: Flow, frame: Frame, done: Prepared) -> Portion:
+    if plan.stage is not None:
+        out = plan.stage.apply(flow.records, flow.metas, flow.inputs, frame)
+        done.lost += [_lost(flow, index, failure, plan.id) for index, failure in out.failed.items()]
+        flow = _follow(flow, out)
+    if plan.key is None:
+        return Portion(sequence, flow, [None] * len(flow.records))
+    keys: list[str | None] = []
+    good: list[int] = []
+    for index, record in enumerate(flow.records):
+        try:
+            keys.append(plan.key(record, flow.metas[index], flow.inputs[index], frame))
+            good.append(index)
+        except RecordError as error:
+            done.lost.append(_lost(flow, index, _failure(error), plan.id, record))
+    return Portion(sequence, flow if len(good) == len(flow.records) else _at(flow, good), keys)
+
+
+def _unrouted(pipeline: Pipeline, flow: Flow, taken: set[int], done: Prepared) -> None:
+    failed = {lost.origin for lost in done.lost}
+    for index, origin in enumerate(flow.origin):
+        if index in taken or origin in failed:
+            continue
+        if pipeline.unrouted == "drop":
+            done.dropped["unrouted"] = done.dropped.get("unrouted", 0) + 1
+        else:
+            done.lost.append(_lost(flow, index, Failure("unrouted", "no target's `when` takes it", "targets"), None))
+
+
+def _at(flow: Flow, indexes: Sequence[int]) -> Flow:
+    columns: list[list[Any]] = [[column[i] for i in indexes] for column in flow[:5]]
+    records, metas, inputs, origin, entered = columns
+    return Flow(records, metas, inputs, origin, entered, flow.enter)
+
+
+def _lost(flow: Flow, index: int, failure: Failure, target: str | None, mapped: Any = None) -> Lost:
+    return Lost(
+        flow.origin[index],
+        failure,
+        flow.entered[index],
+        flow.enter,
+        flow.metas[index],
+        flow.inputs[index],
+        target,
+        mapped,
+    )
+
+
+def _failure(error: RecordError) -> Failure:
+    return Failure(error.code, error.message, error.where)

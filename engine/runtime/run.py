@@ -1,0 +1,178 @@
+"""One run: wires reader, stages, writers and settler, and sees it to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.errors import CircuitOpen, ConnectorError, EngineError, Misconfigured, RecordError
+from engine.events import BatchDelivered, BatchRead, Emit, RunStatus
+from engine.pipeline import Frame, Pipeline
+from engine.runtime.connections import Stopped
+from engine.runtime.delivery import Delivered
+from engine.runtime.ledger import Ledger
+from engine.runtime.letters import Letters
+from engine.runtime.prepare import Lost, Prepared, prepare
+from engine.runtime.reader import Chunk
+from engine.runtime.settler import Settler
+from engine.runtime.tally import Tally
+from engine.runtime.writer import Writer
+from engine.store.base import DeadLetter
+
+
+@dataclass(slots=True)
+class Execution:
+    """The moving parts of one run; ``run`` returns how it ended."""
+
+    pipeline: Pipeline
+    id: str
+    frame: Callable[[], Frame]
+    chunks: AsyncIterator[Chunk]
+    settler: Settler
+    ledger: Ledger[DeadLetter]
+    letters: Letters
+    emit: Emit
+    stop: asyncio.Event
+    """Set from outside: end at the next batch boundary."""
+    stopping: asyncio.Event
+    """Set inside, for whatever reason: read and write no more."""
+    tally: Tally
+    writers: dict[str, Writer] = field(default_factory=dict)
+    error: Exception | None = None
+    status: RunStatus = "running"
+
+    async def run(self) -> None:
+        """Run to the end; sets ``status`` and ``error``. Raises only CancelledError and what the store raises."""
+        try:
+            async with asyncio.timeout(self.pipeline.time_limit) as limit:
+                await self._flow()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self.fail(TimeoutError(f"the run took longer than its time_limit of {self.pipeline.time_limit:g} s"))
+        except asyncio.CancelledError:
+            self.status = "cancelled"
+            raise
+        self.status = self._outcome()
+        if self.error is None and self.status != "cancelled":
+            await self._finish()
+
+    async def _flow(self) -> None:
+        """Read and write side by side until all is delivered or something forbids to go on."""
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(self._guard(self._read()), name="read")
+            writing = [tasks.create_task(self._guard(w.work()), name=f"write {t}") for t, w in self.writers.items()]
+            settling = tasks.create_task(self._guard(self.settler.work()), name="settle")
+            watching = tasks.create_task(self._watch(), name="watch")
+            halt = tasks.create_task(self.stopping.wait(), name="halt")
+            await asyncio.wait({reading, halt}, return_when=asyncio.FIRST_COMPLETED)
+            reading.cancel()
+            for writer in self.writers.values():
+                await self._end(writer, halt)
+            if writing:
+                await asyncio.wait(writing)
+            for task in (settling, watching, halt):
+                task.cancel()
+
+    async def _end(self, writer: Writer, halt: asyncio.Task[Any]) -> None:
+        """Tell a writer that nothing more comes; one that stopped no longer empties its queue."""
+        putting = asyncio.ensure_future(writer.queue.put(None))
+        await asyncio.wait({putting, halt}, return_when=asyncio.FIRST_COMPLETED)
+        if not putting.done():
+            putting.cancel()
+            while not writer.queue.empty():
+                writer.queue.get_nowait()
+            writer.queue.put_nowait(None)
+
+    async def _watch(self) -> None:
+        await self.stop.wait()
+        self._halt()
+
+    async def _guard(self, work: Awaitable[None]) -> None:
+        """End the run on a failure of one part, and let the others come to their batch boundary."""
+        try:
+            await work
+        except Stopped:
+            self._halt()
+        except EngineError as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """End the run with *error* at the next batch boundary; the first one counts."""
+        if self.error is None:
+            self.error = error
+        self._halt()
+
+    def _halt(self) -> None:
+        self.stopping.set()
+        self.settler.close()
+
+    async def _read(self) -> None:
+        async for chunk in self.chunks:
+            prepared = prepare(self.pipeline, chunk, self.frame())
+            self._take(chunk, prepared)
+            for target, portion in prepared.portions.items():
+                await self.writers[target].queue.put(portion)
+            if self.ledger.mistaken:
+                raise self._mistake()
+
+    def _take(self, chunk: Chunk, prepared: Prepared) -> None:
+        self.tally.read += len(chunk.records)
+        self.tally.dropped.update(prepared.dropped)
+        deliveries = sum(len(portion.keys) for portion in prepared.portions.values())
+        self.ledger.take(chunk.sequence, chunk.safe, chunk.entries, prepared.positions, deliveries)
+        self.ledger.done(chunk.sequence, 0, self.refuse(prepared.lost))
+        self.emit(BatchRead(self.pipeline.name, self.id, len(chunk.records), prepared.dropped, len(prepared.lost)))
+
+    def refuse(self, lost: Sequence[Lost]) -> list[tuple[int, DeadLetter | None]]:
+        """Count rejected records; give the ledger their dead letters with the source index."""
+        refused: list[tuple[int, DeadLetter | None]] = []
+        for one in lost:
+            policy = self._on_rejected(one.target)
+            reason = self.letters.reason(one)
+            if policy == "fail":
+                raise RecordError(one.failure.code, f"{reason} (on_rejected: fail)", one.failure.where)
+            self.tally.refuse(one.failure.code, reason, kept=policy == "dead_letter")
+            refused.append((one.origin, self.letters.write(one) if policy == "dead_letter" else None))
+        return refused
+
+    def _on_rejected(self, target: str | None) -> str:
+        plans = {plan.id: plan.on_rejected for plan in self.pipeline.targets}
+        if target is None:
+            return next(iter(plans.values())) if len(plans) == 1 else "dead_letter"
+        return plans[target]
+
+    def sent(self, target: str, size: int, ended: Delivered, seconds: float) -> None:
+        """Count one write; end the run when all that is read is refused."""
+        refused = len(ended.refused)
+        self.tally.sent[target] += size - refused
+        self.emit(BatchDelivered(self.pipeline.name, self.id, target, size - refused, refused, ended.attempts, seconds))
+        if self.ledger.mistaken:
+            raise self._mistake()
+
+    def _mistake(self) -> Misconfigured:
+        count = self.ledger.streak or self.tally.rejected
+        return Misconfigured(
+            f"{count} records in a row were refused, none is kept: this is a mistake in the pipeline or the target; "
+            f"most often {self.tally.worst()}"
+        )
+
+    def _outcome(self) -> RunStatus:
+        if self.error is None and not self.stop.is_set() and self.ledger.close():
+            self.error = self._mistake()
+        if isinstance(self.error, TimeoutError):
+            return "timed_out"
+        if self.error is not None:
+            return "failed"
+        return "cancelled" if self.stop.is_set() else self.tally.outcome
+
+    async def _finish(self) -> None:
+        """Make visible what becomes so only at the end. A failure here fails the run."""
+        try:
+            for target, writer in self.writers.items():
+                await writer.delivery.line.once(self.settler.targets[target].finish)
+        except (ConnectorError, CircuitOpen) as error:
+            self.error = error
+            self.status = "failed"

@@ -1,0 +1,309 @@
+"""Begins and ends a run: takes the lane, opens what the pipeline names, executes, settles the end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.connector import Context, Source, Target
+from engine.errors import EngineError
+from engine.events import Emit, Event, Noted, RunFinished, RunStarted, RunStatus
+from engine.ids import new_id
+from engine.pipeline import Frame, Pipeline, Remote
+from engine.policy import Resilience
+from engine.record import Checkpoint
+from engine.runtime import position as positions
+from engine.runtime.connections import Connections, Line, Shared, Stopped
+from engine.runtime.delivery import Delivery
+from engine.runtime.ledger import Ledger
+from engine.runtime.letters import Letters
+from engine.runtime.opening import Opener
+from engine.runtime.position import Position
+from engine.runtime.preview import preview
+from engine.runtime.replay import replayed
+from engine.runtime.request import Preview, Request, RunResult
+from engine.runtime.run import Execution
+from engine.runtime.settler import Settler
+from engine.runtime.tally import Tally, explain
+from engine.runtime.writer import Writer
+from engine.store.base import DeadLetter, Lease, LogLine, RunRow, Settlement, Store
+
+ENDED = ("success", "partial", "empty")
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What all runs of a process share."""
+
+    store: Store
+    emit: Emit
+    project: Path
+    roots: Sequence[Path] = ()
+    redact: Callable[[str], str] = str
+    log: Callable[[Event], LogLine | None] = lambda event: None
+    """Makes the line an event leaves in its run's log."""
+    egress: Any = None
+    random: Callable[[], float] = random.random
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    settling: bool = True
+    """False only in the control of the kill test: nothing is settled, so an interrupted run repeats everything."""
+
+    async def run(self, pipeline: Pipeline, request: Request, stop: asyncio.Event) -> RunResult:
+        """Execute *pipeline* once. Raises Unavailable when it is running already, StoreError, CancelledError.
+
+        Whatever else goes wrong ends the run in a status and stands in the summary. *stop* ends it at a batch boundary.
+        """
+        run = Run(self, pipeline, request, stop)
+        return await (run.preview() if request.dry_run else run.execute())
+
+    async def check(self, remote: Remote) -> str:
+        """Try a connection; return one line for people. Raises ConnectorError, CircuitOpen."""
+        async with AsyncExitStack() as stack:
+            shared = await Connections(stack, self.context).get(remote)
+            line = Line(shared, Resilience(), "", "", self.emit, self.random, self.clock)
+            answer: str = await line.once(shared.client.check)
+            return answer
+
+    def context(self, remote: Remote) -> Context:
+        """Make what a connection is built with."""
+        return Context(remote.name, self.project, self.roots, egress=self.egress)
+
+
+@dataclass(slots=True)
+class Run:
+    """One run, from its lane to its row."""
+
+    shared: Runtime
+    pipeline: Pipeline
+    request: Request
+    stop: asyncio.Event
+    id: str = field(default_factory=new_id)
+    started: datetime = field(init=False)
+    position: Position = field(init=False)
+    tally: Tally = field(default_factory=Tally)
+    status: RunStatus = "running"
+    error: Exception | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _began: float = 0.0
+    _settler: Settler | None = None
+    _logs: list[LogLine] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.started = self.shared.now()
+        self._began = self.shared.clock()
+        self.position = positions.choose(self.pipeline, self.request, self._names())
+
+    async def execute(self) -> RunResult:
+        """Take the lane, run, settle the end."""
+        store = self.shared.store
+        await positions.take(store, self.position)
+        try:
+            if self.request.fresh and (self.position.reset or self.position.source):
+                self.position.checkpoint = None
+            await self._work()
+        finally:
+            await store.release([self.position.held])
+        summary = self.summary()
+        self.emit(RunFinished(self.pipeline.name, self.id, self.status, summary["seconds"], summary))
+        return RunResult(summary)
+
+    async def preview(self) -> RunResult:
+        """Read and map, and show; nothing is settled."""
+        shown: list[Preview] = []
+        await positions.peek(self.shared.store, self.position)
+        async with AsyncExitStack() as stack:
+            try:
+                opener = self._opener(stack)
+                chunks = opener.reader(await opener.source()).chunks(self.position.source)
+                shown = await preview(self.pipeline, chunks, self._frame, self.tally)
+                self.status = self.tally.outcome
+            except (EngineError, OSError) as error:
+                self.error, self.status = error, "failed"
+        return RunResult(self.summary(), shown)
+
+    async def _work(self) -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                execution = await self._open(stack)
+                await self._begin()
+                await self._execute(execution)
+            except (EngineError, OSError) as error:
+                self.error, self.status = error, "failed"
+            except asyncio.CancelledError:
+                self.status = "cancelled"
+                await self._end()
+                raise
+            await self._end()
+
+    async def _execute(self, execution: Execution) -> None:
+        beat = asyncio.create_task(self._beat(execution))
+        try:
+            await execution.run()
+        finally:
+            beat.cancel()
+            self.status, self.error = execution.status, execution.error
+
+    async def _beat(self, execution: Execution) -> None:
+        try:
+            await positions.renew(self.shared.store, self.position)
+        except EngineError as error:
+            execution.fail(error)
+
+    # what it is made of
+
+    def _opener(self, stack: AsyncExitStack) -> Opener:
+        shared = self.shared
+        nobody = Shared(self.pipeline.name, None, None, None)
+        line = Line(
+            nobody, Resilience(), self.pipeline.name, self.id, self.emit, shared.random, shared.clock, self._sleep
+        )
+        context = Context(
+            self.pipeline.name, shared.project, shared.roots, self._names(), note=self.note, egress=shared.egress
+        )
+        connections = Connections(stack, shared.context)
+        return Opener(self.pipeline, self.position, self.request.limit, connections, line, context, stack)
+
+    async def _open(self, stack: AsyncExitStack) -> Execution:
+        opener = self._opener(stack)
+        source = None if self.position.replay else await opener.source()
+        ends = {plan.id: await opener.target(plan) for plan in self.pipeline.targets}
+        ledger: Ledger[DeadLetter] = Ledger(lenient=self.position.replay)
+        self._settler = self._make_settler(ledger, {name: target for name, (target, _) in ends.items()}, source)
+        if source is None:
+            chunks = replayed(self.shared.store, self.position.held, self.request.limit)
+        else:
+            chunks = opener.reader(source).chunks(self.position.source)
+        letters = Letters(self.pipeline, self.id, new_id, self.shared.redact)
+        execution = Execution(
+            self.pipeline, self.id, self._frame, chunks, self._settler, ledger, letters, self.emit, self.stop,
+            self.stopping, self.tally,
+        )  # fmt: skip
+        for plan in self.pipeline.targets:
+            target, line = ends[plan.id]
+            delivery = Delivery(target, line, plan.key is not None, self.shared.random, self.note)
+            execution.writers[plan.id] = Writer(
+                plan, delivery, self._settler, execution.refuse, execution.sent, self.stopping, self.shared.clock
+            )
+        return execution
+
+    def _make_settler(
+        self, ledger: Ledger[DeadLetter], targets: Mapping[str, Target], source: Source | None
+    ) -> Settler:
+        settler = Settler(
+            self.shared.store, self.position.held, ledger, self.row, targets, source, self.emit, self.shared.clock
+        )
+        settler.base = self.position.checkpoint or {}
+        settler.part = "cursor" if self.pipeline.source.cursor else "source"
+        settler.enabled = self.shared.settling
+        settler.logs.extend(self._logs)
+        return settler
+
+    # what expressions see
+
+    def _names(self) -> dict[str, Any]:
+        return {
+            "params": self.request.params,
+            "trigger": {"id": self.request.trigger, "params": self.request.params},
+            "run": {"id": self.id, "pipeline": self.pipeline.name, "started": self.started.isoformat()},
+            "vars": self.pipeline.vars,
+        }
+
+    def _frame(self) -> Frame:
+        names, zone = self._names(), self.pipeline.timezone
+        now = self.shared.now().astimezone(zone)
+        return Frame(names["params"], names["trigger"], names["run"], names["vars"], now, zone)
+
+    # what it tells
+
+    def emit(self, event: Event) -> None:
+        """Pass an event on, and keep the line it leaves in the run's log."""
+        line = self.shared.log(event)
+        if line is not None:
+            (self._settler.logs if self._settler else self._logs).append(line)
+        self.shared.emit(event)
+
+    def note(self, level: Any, code: str, message: str) -> None:
+        """Say something in the run's log."""
+        self.emit(Noted(self.pipeline.name, self.id, level, code, self.shared.redact(message)))
+
+    def row(self) -> RunRow:
+        """The run's row as it stands."""
+        finished = None if self.status == "running" else _utc(self.shared.now())
+        return RunRow(
+            self.id, self.pipeline.name, self.status, self.request.trigger, self.request.params,
+            self.pipeline.fingerprint, _utc(self.started), finished, self.summary(), rerun_of=self.request.rerun_of,
+        )  # fmt: skip
+
+    def summary(self) -> dict[str, Any]:
+        """One line of ``engine run --json``."""
+        cursor = self._settler.base.get("cursor") if self._settler else self.position.cursor
+        return {
+            "run": self.id,
+            "pipeline": self.pipeline.name,
+            "status": self.status,
+            "started": _utc(self.started),
+            "seconds": round(self.shared.clock() - self._began, 3),
+            **self.tally.summary(),
+            "cursor": cursor,
+            "error": explain(self.error, self.shared.redact) if self.error else None,
+        }
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, unless the run is told to stop meanwhile. Raises Stopped."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            return
+        raise Stopped("stopped while waiting for another try")
+
+    # how it begins and ends in the store
+
+    async def _begin(self) -> None:
+        source, resumed = self.pipeline.source, self.position.checkpoint is not None
+        kind = "replay" if self.position.replay else "reset" if self.position.reset else ""
+        name = source.remote.name if source.remote else source.connector
+        targets = tuple(plan.remote.name if plan.remote else plan.id for plan in self.pipeline.targets)
+        self.emit(RunStarted(self.pipeline.name, self.id, self.request.trigger, name, targets, resumed, kind))
+        await self._row_alone()
+
+    async def _end(self) -> None:
+        """Write the end of the run, whatever it was; after a failure only what is certain."""
+        settler, ended = self._settler, self.status in ENDED
+        if settler is None or not settler.enabled or (settler.at_end and not ended):
+            await self._row_alone()
+            return
+        also: list[tuple[Lease, Checkpoint | None]] = []
+
+        async def close(checkpoint: Checkpoint | None) -> Sequence[tuple[Lease, Checkpoint | None]]:
+            if ended and self.position.reset:
+                if self.request.limit is None and checkpoint is not None:
+                    also.append(await positions.advance(self.shared.store, self.pipeline, checkpoint.get("cursor")))
+                also.append((self.position.held, None))
+            elif ended and settler.part == "source" and not self.position.replay:
+                # the source was read to its end: the next run begins anew
+                also.append((self.position.held, None))
+            return also
+
+        try:
+            await settler.settle(close)
+        finally:
+            others = [lease for lease, _ in also if lease != self.position.held]
+            await self.shared.store.release(others)
+
+    async def _row_alone(self) -> None:
+        logs = self._settler.logs if self._settler else self._logs
+        await self.shared.store.settle(Settlement(new_id(), self.position.held, run=self.row(), logs=list(logs)))
+        logs.clear()
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,158 @@
+"""Gathers what one target gets into writes, and accounts for every record of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from engine.errors import Rejected
+from engine.pipeline import TargetPlan
+from engine.record import Failure, Outgoing
+from engine.runtime.delivery import Delivered, Delivery
+from engine.runtime.prepare import Lost, Portion
+from engine.runtime.settler import Settler
+from engine.store.base import DeadLetter
+
+AHEAD = 2
+"""Chunks read and mapped while a write is under way."""
+
+
+@dataclass(slots=True)
+class _Span:
+    """The part of a portion that is still in the buffer."""
+
+    portion: Portion
+    at: int = 0
+
+    @property
+    def left(self) -> int:
+        return len(self.portion.keys) - self.at
+
+
+@dataclass(slots=True)
+class Writer:
+    """One target's end of a run: one write in flight, in order."""
+
+    plan: TargetPlan
+    delivery: Delivery
+    settler: Settler
+    refuse: Callable[[Sequence[Lost]], list[tuple[int, DeadLetter | None]]]
+    """Counts rejected records and gives the ledger their dead letters."""
+    sent: Callable[[str, int, Delivered, float], None]
+    stopping: asyncio.Event
+    clock: Callable[[], float]
+    queue: asyncio.Queue[Portion | None] = field(default_factory=lambda: asyncio.Queue(AHEAD))
+    _buffer: deque[_Span] = field(default_factory=deque)
+    _held: int = 0
+    _since: float = 0.0
+    """When the oldest record of the buffer came."""
+    _last: bool = False
+
+    async def work(self) -> None:
+        """Write until the queue ends; once *stopping* is set, only empty it."""
+        ended = False
+        while not ended:
+            portion = await self._next()
+            if self.stopping.is_set():
+                ended = portion is None and self._last
+                continue
+            if portion is not None and portion.keys:
+                if not self._held:
+                    self._since = self.clock()
+                self._buffer.append(_Span(portion))
+                self._held += len(portion.keys)
+                if self.delivery.target.rewinds:
+                    # a write must not reach over a place where the target may be cut back to
+                    await self._write(self._held, portion.sequence)
+            due = portion is None
+            ended = due and self._last
+            while self._held >= self.plan.batch or (due and self._held):
+                await self._write(min(self._held, self.plan.batch))
+                if self.stopping.is_set():
+                    break
+
+    async def _next(self) -> Portion | None:
+        """Return the next portion, or None when the queue ended (``_last``) or the wait for company is over."""
+        wait = None
+        if self.plan.wait is not None and self._held:
+            wait = max(0.0, self._since + self.plan.wait - self.clock())
+        try:
+            async with asyncio.timeout(wait):
+                portion = await self.queue.get()
+        except TimeoutError:
+            return None
+        self._last = portion is None
+        return portion
+
+    async def _write(self, size: int, sequence: int | None = None) -> None:
+        await self.settler.room()
+        if self.stopping.is_set():
+            return
+        parts = self._take(size)
+        load = _load(parts)
+        started = self.clock()
+        ended = await self.delivery.deliver(load)
+        self._account(parts, load, ended)
+        self.sent(self.plan.id, size, ended, self.clock() - started)
+        self.settler.wrote(self.plan.id, parts[-1][0].sequence if sequence is None else sequence)
+
+    def _take(self, size: int) -> list[tuple[Portion, int, int]]:
+        """Take *size* records from the buffer as (portion, start, stop)."""
+        parts = []
+        self._held -= size
+        while size:
+            span = self._buffer[0]
+            count = min(size, span.left)
+            parts.append((span.portion, span.at, span.at + count))
+            span.at += count
+            size -= count
+            if not span.left:
+                self._buffer.popleft()
+        return parts
+
+    def _account(self, parts: list[tuple[Portion, int, int]], load: Outgoing, ended: Delivered) -> None:
+        lost: dict[int, list[Lost]] = {}
+        offset = 0
+        for portion, start, stop in parts:
+            flow = portion.flow
+            for index in range(start, stop) if ended.refused else ():
+                refusal = ended.refused.get(offset + index - start)
+                if refusal is None:
+                    continue
+                if self.plan.on_rejected == "fail":
+                    raise Rejected(f"{self.plan.id} refused a record: {refusal.reason} (on_rejected: fail)")
+                lost.setdefault(portion.sequence, []).append(
+                    Lost(
+                        flow.origin[index],
+                        Failure(refusal.code, refusal.reason, self.plan.id),
+                        flow.entered[index],
+                        flow.enter,
+                        flow.metas[index],
+                        flow.inputs[index],
+                        self.plan.id,
+                        flow.records[index],
+                        portion.keys[index],
+                        refusal.attempts,
+                    )
+                )
+            offset += stop - start
+            self.settler.ledger.done(portion.sequence, stop - start, self.refuse(lost.get(portion.sequence, ())))
+
+
+def _load(parts: list[tuple[Portion, int, int]]) -> Outgoing:
+    if len(parts) == 1:
+        portion, start, stop = parts[0]
+        flow = portion.flow
+        if not start and stop == len(portion.keys):
+            return Outgoing(flow.records, portion.keys, flow.metas, flow.inputs)
+        return Outgoing(
+            flow.records[start:stop], portion.keys[start:stop], flow.metas[start:stop], flow.inputs[start:stop]
+        )
+    load = Outgoing([], [], [], [])
+    for portion, start, stop in parts:
+        flow = portion.flow
+        for column, values in zip(load, (flow.records, portion.keys, flow.metas, flow.inputs), strict=True):
+            column += values[start:stop]  # type: ignore[operator]
+    return load
