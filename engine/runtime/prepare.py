@@ -85,7 +85,8 @@ def _from(stages: Sequence[Stage], enter: str) -> Iterable[tuple[str, Stage]]:
         raise EngineError(f"a record waits to enter again at {enter}, which this revision of the pipeline has not")
     else:
         start = labels.index(enter) if enter else 0
-    return list(zip([*labels[1:], BEYOND], stages, strict=True))[start:]
+    behind = [*labels[1:], BEYOND]
+    return list(zip(behind, stages, strict=False))[start:]
 
 
 def _through(stage: Stage, flow: Flow, frame: Frame, behind: str, done: Prepared) -> Flow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 
@@ -22,6 +22,10 @@ class Request:
     replay: bool = False
     """Take the dead letters that were set to be replayed, not the source."""
     rerun_of: str | None = None
+
+    def with_params(self, params: Mapping[str, Any]) -> Request:
+        """The same request with its params checked and completed."""
+        return replace(self, params=params)
 
 
 class Preview(NamedTuple):

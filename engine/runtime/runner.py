@@ -141,6 +141,11 @@ class Run:
                 self.status = "cancelled"
                 await self._end()
                 raise
+            except Exception as error:
+                # a mistake in the engine or a connector: the row must not look as if the run went on
+                self.error, self.status = error, "failed"
+                await self._end()
+                raise
             await self._end()
 
     async def _execute(self, execution: Execution) -> None:

@@ -1,0 +1,100 @@
+"""The composition root: store, connections and pipelines, put together and taken apart in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.compiler.compile import compile_pipeline, compile_remote
+from engine.definition.model import Project
+from engine.errors import Unavailable
+from engine.events import Emit, Event
+from engine.ids import new_id
+from engine.net import Egress
+from engine.pipeline import Pipeline
+from engine.redact import Redactor
+from engine.runtime.request import Preview, Request, RunResult
+from engine.runtime.runner import Runtime
+from engine.store.base import LogLine, Store
+from engine.store.sqlite import SqliteStore
+from engine.telemetry.runlog import log_line
+
+__all__ = ["App", "Preview", "Request", "RunResult", "open_app", "open_reader", "store_path"]
+
+
+@dataclass(slots=True)
+class App:
+    """A project that can run."""
+
+    project: Project
+    store: Store
+    runtime: Runtime
+    _compiled: dict[str, Pipeline] = field(default_factory=dict)
+
+    def pipeline(self, name: str) -> Pipeline:
+        """Return a compiled pipeline. Raises Unavailable when there is none, or a driver is missing."""
+        if name not in self._compiled:
+            definition = self.project.pipelines.get(name)
+            if definition is None:
+                raise Unavailable(f"no pipeline '{name}'; `engine list` shows those there are")
+            self._compiled[name] = compile_pipeline(self.project, definition)
+        return self._compiled[name]
+
+    async def run(self, name: str, request: Request, stop: asyncio.Event) -> RunResult:
+        """Run a pipeline once. Raises DefinitionError for wrong params, Unavailable, StoreError."""
+        pipeline = self.pipeline(name)
+        params = pipeline.check_params(request.params)
+        return await self.runtime.run(pipeline, request.with_params(params), stop)
+
+    async def check(self, name: str) -> str:
+        """Try a connection; return one line for people. Raises ConnectorError, CircuitOpen, Unavailable."""
+        connection = self.project.connections.get(name)
+        if connection is None:
+            raise Unavailable(f"no connection '{name}'; `engine list` shows those there are")
+        return await self.runtime.check(compile_remote(self.project, connection))
+
+
+@asynccontextmanager
+async def open_app(project: Project, *, emit: Emit, wait: float = 10.0) -> AsyncIterator[App]:
+    """Open the store for writing and give the app. Raises Unavailable when another process writes for *wait* seconds."""
+    async with AsyncExitStack() as stack:
+        store = SqliteStore(store_path(project), wait=wait)
+        await store.open(stack, f"{os.getpid()}-{new_id()}")
+        yield App(project, store, _runtime(project, store, emit))
+
+
+@asynccontextmanager
+async def open_reader(project: Project) -> AsyncIterator[Store]:
+    """Open the store for looking only; always possible."""
+    async with AsyncExitStack() as stack:
+        store = SqliteStore(store_path(project))
+        await store.open_readonly(stack)
+        yield store
+
+
+def store_path(project: Project) -> Path:
+    """Where the store of *project* lies."""
+    settings = (project.settings.get("store") or {}).get("sqlite") or {}
+    return project.root / settings.get("path", "data/engine.db")
+
+
+def _runtime(project: Project, store: Store, emit: Emit) -> Runtime:
+    redactor = Redactor(project.secrets)
+    roots = tuple(project.root / folder for folder in project.settings.get("files") or ())
+    return Runtime(store, emit, project.root, roots, redactor.text, _log, _egress(project))
+
+
+def _log(event: Event) -> LogLine | None:
+    line = log_line(event, datetime.now(UTC))
+    # what happens with every batch is for the progress bar, not for the store
+    return LogLine(*line) if line is not None and line.level != "debug" else None
+
+
+def _egress(project: Project) -> Egress:
+    settings = project.settings.get("egress") or {}
+    return Egress(private=settings.get("private", "deny"), allow=tuple(settings.get("allow") or ()))

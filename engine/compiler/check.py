@@ -1,0 +1,83 @@
+"""Finds what is wrong in a project's expressions and triggers before anything runs; loads no connector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from engine.compiler.compile import expression_settings
+from engine.compiler.triggers import check_triggers
+from engine.definition.model import PipelineDefinition, Project, Use
+from engine.errors import Path as NodePath
+from engine.errors import Problem, dotted
+from engine.expressions import (
+    Issue,
+    Settings,
+    check_condition,
+    check_expression,
+    check_key,
+    check_steps,
+    check_template,
+    check_value,
+)
+
+
+def check(project: Project) -> list[Problem]:
+    """Return the problems of all pipelines and connections, sorted by place."""
+    problems = [problem for definition in project.pipelines.values() for problem in _pipeline(project, definition)]
+    return sorted(problems)
+
+
+def _pipeline(project: Project, definition: PipelineDefinition) -> Iterator[Problem]:
+    settings = expression_settings(project, definition)
+    for issue in _issues(definition, settings):
+        place = definition.origin.place(issue.path)
+        yield Problem(
+            place.file,
+            place.line,
+            place.column,
+            issue.code,
+            issue.severity,
+            dotted(issue.path),
+            issue.message,
+            issue.hint,
+        )
+    yield from check_triggers(definition)
+
+
+def _issues(definition: PipelineDefinition, settings: Settings) -> Iterator[Issue]:
+    yield from check_steps(definition.steps, settings)
+    if definition.source is not None:
+        yield from _options(definition.source.use, settings, {"cursor"})
+        cursor = definition.source.cursor
+        if cursor is not None and not isinstance(cursor.reset, bool):
+            yield from check_template(cursor.reset, ("source", "cursor", "reset"), settings, names=_NAMES)
+    for target in definition.targets:
+        path: NodePath = target.path
+        batched = {"records"} if target.batch.written else set()
+        if target.when is not None:
+            yield from check_condition(target.when, (*path, "when"), settings)
+        if target.mapping is not None:
+            yield from check_value(target.mapping, (*path, "mapping"), settings)
+        if target.key is not None:
+            yield from check_key(target.key, (*path, "key"), settings)
+        yield from _options(target.use, settings, {"record", "input", "meta", *batched})
+
+
+_NAMES = frozenset({"params", "trigger", "run", "vars"})
+
+
+def _options(use: Use, settings: Settings, names: Iterable[str]) -> Iterator[Issue]:
+    for path, kind in use.values.items():
+        value = _at(use.options, path)
+        if value is None:
+            continue
+        if kind == "expression":
+            yield from check_expression(value, use.path + path, settings)
+        else:
+            yield from check_template(value, use.path + path, settings, names=_NAMES | {*names})
+
+
+def _at(value: object, path: NodePath) -> object:
+    for part in path:
+        value = value[part]  # type: ignore[index]
+    return value
