@@ -15,7 +15,7 @@ from engine.definition.model import Project
 from engine.errors import Unavailable
 from engine.events import Emit, Event
 from engine.ids import new_id
-from engine.net import Egress
+from engine.net.egress import Egress
 from engine.pipeline import Pipeline
 from engine.redact import Redactor
 from engine.runtime.request import Preview, Request, RunResult
@@ -61,7 +61,7 @@ class App:
 
 @asynccontextmanager
 async def open_app(project: Project, *, emit: Emit, wait: float = 10.0) -> AsyncIterator[App]:
-    """Open the store for writing and give the app. Raises Unavailable when another process writes for *wait* seconds."""
+    """Open the store for writing. Raises Unavailable when another process still writes after *wait* seconds."""
     async with AsyncExitStack() as stack:
         store = SqliteStore(store_path(project), wait=wait)
         await store.open(stack, f"{os.getpid()}-{new_id()}")
@@ -80,7 +80,7 @@ async def open_reader(project: Project) -> AsyncIterator[Store]:
 def store_path(project: Project) -> Path:
     """Where the store of *project* lies."""
     settings = (project.settings.get("store") or {}).get("sqlite") or {}
-    return project.root / settings.get("path", "data/engine.db")
+    return project.root / str(settings.get("path", "data/engine.db"))
 
 
 def _runtime(project: Project, store: Store, emit: Emit) -> Runtime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 
 from engine.compiler.compile import expression_settings
 from engine.compiler.triggers import check_triggers
@@ -10,6 +10,9 @@ from engine.definition.model import PipelineDefinition, Project, Use
 from engine.errors import Path as NodePath
 from engine.errors import Problem, dotted
 from engine.expressions import (
+    PIPELINE_NAMES,
+    SOURCE_NAMES,
+    TARGET_NAMES,
     Issue,
     Settings,
     check_condition,
@@ -45,36 +48,35 @@ def _pipeline(project: Project, definition: PipelineDefinition) -> Iterator[Prob
 
 
 def _issues(definition: PipelineDefinition, settings: Settings) -> Iterator[Issue]:
-    yield from check_steps(definition.steps, settings)
+    yield from check_steps(definition.steps, PIPELINE_NAMES, settings)
     if definition.source is not None:
-        yield from _options(definition.source.use, settings, {"cursor"})
+        yield from _options(definition.source.use, SOURCE_NAMES)
         cursor = definition.source.cursor
         if cursor is not None and not isinstance(cursor.reset, bool):
-            yield from check_template(cursor.reset, ("source", "cursor", "reset"), settings, names=_NAMES)
+            yield from check_template(cursor.reset, ("source", "cursor", "reset"), _RESET_NAMES)
     for target in definition.targets:
         path: NodePath = target.path
-        batched = {"records"} if target.batch.written else set()
         if target.when is not None:
-            yield from check_condition(target.when, (*path, "when"), settings)
+            yield from check_condition(target.when, (*path, "when"), TARGET_NAMES)
         if target.mapping is not None:
-            yield from check_value(target.mapping, (*path, "mapping"), settings)
+            yield from check_value(target.mapping, (*path, "mapping"), TARGET_NAMES)
         if target.key is not None:
-            yield from check_key(target.key, (*path, "key"), settings)
-        yield from _options(target.use, settings, {"record", "input", "meta", *batched})
+            yield from check_key(target.key, (*path, "key"), TARGET_NAMES)
+        yield from _options(target.use, TARGET_NAMES | {"records"} if target.batch.written else TARGET_NAMES)
 
 
-_NAMES = frozenset({"params", "trigger", "run", "vars"})
+_RESET_NAMES = SOURCE_NAMES - {"cursor"}
 
 
-def _options(use: Use, settings: Settings, names: Iterable[str]) -> Iterator[Issue]:
+def _options(use: Use, names: Set[str]) -> Iterator[Issue]:
     for path, kind in use.values.items():
         value = _at(use.options, path)
         if value is None:
             continue
         if kind == "expression":
-            yield from check_expression(value, use.path + path, settings)
+            yield from check_expression(value, use.path + path)
         else:
-            yield from check_template(value, use.path + path, settings, names=_NAMES | {*names})
+            yield from check_template(value, use.path + path, names)
 
 
 def _at(value: object, path: NodePath) -> object:

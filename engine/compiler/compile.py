@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from engine import codec
 from engine.compiler.options import compile_options
-from engine.compiler.params import params_checker
+from engine.compiler.params import ParamsSource, params_checker
 from engine.compiler.registry import connector
 from engine.connector import Connector, Context
 from engine.definition.model import ConnectionDefinition, Cursor, PipelineDefinition, Project, Target, Use
@@ -32,7 +33,7 @@ def compile_pipeline(project: Project, definition: PipelineDefinition) -> Pipeli
     The definition has no problems: ``check`` has said so.
     """
     settings = expression_settings(project, definition)
-    masks = sensitive(definition.steps, {target.id: target.mapping for target in definition.targets}, settings)
+    mask, mask_sent = masks(definition)
     return Pipeline(
         name=definition.name,
         fingerprint=fingerprint(project, definition),
@@ -42,8 +43,8 @@ def compile_pipeline(project: Project, definition: PipelineDefinition) -> Pipeli
         timezone=settings.timezone,
         params=definition.params,
         check_params=params_checker(definition),
-        mask=masks.source,
-        mask_sent=masks.sent,
+        mask=mask,
+        mask_sent=mask_sent,
         time_limit=definition.time_limit,
         unrouted=definition.unrouted,
         labels=definition.labels,
@@ -56,9 +57,22 @@ def compile_pipeline(project: Project, definition: PipelineDefinition) -> Pipeli
 def expression_settings(project: Project, definition: PipelineDefinition) -> Settings:
     """What is static for all expressions of a pipeline."""
     roots = tuple(project.root / folder for folder in project.settings.get("files") or ())
-    return Settings(
-        timezone=ZoneInfo(definition.timezone), missing=definition.missing, root=project.root, roots=roots
-    )
+    return Settings(timezone=ZoneInfo(definition.timezone), missing=definition.missing, root=project.root, roots=roots)
+
+
+def masks(definition: PipelineDefinition) -> tuple[Callable[[Any], Any], Callable[[str, Any], Any]]:
+    """What hides ``$sensitive`` fields: in a record as read, and in one as mapped for a target."""
+    made = {
+        target.id: sensitive(definition.steps, target.mapping, (*target.path, "mapping"))
+        for target in definition.targets
+    }
+
+    def read(record: Any) -> Any:
+        for each in made.values():
+            record = each.mask_source(record)
+        return record
+
+    return read, lambda target, record: made[target].mask_mapped(record)
 
 
 def fingerprint(project: Project, definition: PipelineDefinition) -> str:
@@ -83,15 +97,13 @@ def compile_remote(project: Project, connection: ConnectionDefinition) -> Remote
             raise Unavailable(f"the connector '{use.connector}' has no connections")
         return make(context, **compile_options(use, settings))
 
-    return Remote(
-        connection.name, build, connection.circuit_breaker, connection.rate_limit, connection.origin.revision
-    )
+    return Remote(connection.name, build, connection.circuit_breaker, connection.rate_limit, connection.origin.revision)
 
 
 def _source(project: Project, definition: PipelineDefinition, settings: Settings) -> SourcePlan:
     source = definition.source
     if source is None:
-        return SourcePlan("params", None, _params_source, None, definition.resilience)
+        return SourcePlan("params", None, ParamsSource, None, definition.resilience)
     use = source.use
     make = _part(connector(use.connector), "source")
     options = compile_options(use, settings)
@@ -104,12 +116,6 @@ def _source(project: Project, definition: PipelineDefinition, settings: Settings
     )
 
 
-def _params_source(context: Context) -> Any:
-    from engine.compiler.params import ParamsSource
-
-    return ParamsSource(context)
-
-
 def _target(project: Project, target: Target, settings: Settings) -> TargetPlan:
     kind = connector(target.use.connector)
     make = _part(kind, "target")
@@ -117,7 +123,8 @@ def _target(project: Project, target: Target, settings: Settings) -> TargetPlan:
     path = target.path
     stage: Stage | None = None
     if target.mapping is not None or target.omit_null:
-        stage = compile_mapping(target.mapping, (*path, "mapping"), settings, omit_null=target.omit_null)
+        mine = replace(settings, omit_null=target.omit_null)
+        stage = compile_mapping(target.mapping, (*path, "mapping"), mine)
     return TargetPlan(
         id=target.id,
         connector=target.use.connector,
@@ -154,5 +161,3 @@ def _cursor(cursor: Cursor, settings: Settings) -> CursorPlan:
         template = compile_template(cursor.reset, ("source", "cursor", "reset"), settings)
         reset = lambda names: template(names) is True  # noqa: E731
     return CursorPlan(cursor.fields, cursor.initial, cursor.lookback, cursor.lookback_is_time, reset)
-
-

@@ -28,7 +28,10 @@ def params_checker(definition: PipelineDefinition) -> Check:
         if unknown:
             known = ", ".join(sorted(properties)) or "none"
             raise DefinitionError(
-                [_problem(definition, name, "unknown-param", f"no param '{name}'; there are: {known}") for name in unknown]
+                [
+                    _problem(definition, name, "unknown-param", f"no param '{name}'; there are: {known}")
+                    for name in unknown
+                ]
             )
         filled = {name: spec["default"] for name, spec in properties.items() if "default" in spec} | dict(given)
         wrong = validate(filled)
