@@ -4,14 +4,48 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# what `make tools` unpacked is found where the machine does not have it
+export PATH := $(PATH):$(CURDIR)/.tools/bin
 
-.PHONY: setup lock clean
+.DEFAULT_GOAL := help
+.PHONY: help setup run test tools lint types layers unit kill bench lock clean
 
-setup: $(VENV)/.ready
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+run: setup ## the bank hub end to end: 50,000 transactions, then 500 changes
+	@$(BIN)/python scripts/run_bank_hub.py
+
+test: setup tools ## everything that is checked: lint, types, layers, all tests
+	@$(BIN)/python scripts/check_all.py
+
+tools: setup ## programs that tests and benchmarks use, from Debian, into .tools/, without root
+	@$(BIN)/python scripts/unpack_tools.py
+
+lint: setup ## ruff: mistakes and format
+	@$(BIN)/python scripts/check_all.py lint
+
+types: setup ## mypy, strict
+	@$(BIN)/python scripts/check_all.py types
+
+layers: setup ## who may import whom
+	@$(BIN)/python scripts/check_all.py layers
+
+unit: setup ## the quick tests
+	@$(BIN)/pytest tests/unit tests/architecture -n auto
+
+kill: setup ## kill -9 at random moments of a run, and resume
+	@$(BIN)/pytest tests/acceptance -k kill -v
+
+bench: setup tools ## speed, as ratios against baselines measured in the same run
+	@$(BIN)/python -m benchmarks
+
+setup: $(VENV)/.ready ## .venv with everything, pinned by hash
 
 $(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || { echo "setting up $(VENV) (about a minute, once)"; $(PYTHON) -m venv $(VENV); }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -19,5 +53,5 @@ lock: ## after a change of dependencies; needs uv
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 --quiet --output-file requirements.lock
 
-clean:
-	rm -rf $(VENV) .tools .run .bench data build dist
+clean: ## remove what was made: .venv, .tools, runs, caches
+	rm -rf $(VENV) .tools .run .bench data build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

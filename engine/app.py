@@ -18,10 +18,13 @@ from engine.ids import new_id
 from engine.net.egress import Egress
 from engine.pipeline import Pipeline
 from engine.redact import Redactor
+from engine.runtime.housekeeping import limits, tidy
+from engine.runtime.memory import keep_arenas
 from engine.runtime.request import Preview, Request, RunResult
 from engine.runtime.runner import Runtime
 from engine.store.base import LogLine, Store
-from engine.store.sqlite import SqliteStore
+from engine.store.memory import MemoryStore
+from engine.store.sqlite.store import RESERVE, SqliteStore
 from engine.telemetry.runlog import log_line
 
 __all__ = ["App", "Preview", "Request", "RunResult", "open_app", "open_reader", "store_path"]
@@ -63,9 +66,11 @@ class App:
 async def open_app(project: Project, *, emit: Emit, wait: float = 10.0) -> AsyncIterator[App]:
     """Open the store for writing. Raises Unavailable when another process still writes after *wait* seconds."""
     async with AsyncExitStack() as stack:
-        store = SqliteStore(store_path(project), wait=wait)
+        store = _store(project, wait)
         await store.open(stack, f"{os.getpid()}-{new_id()}")
+        keep_arenas()
         yield App(project, store, _runtime(project, store, emit))
+        await tidy(store, limits(_retention(project), datetime.now(UTC)))
 
 
 @asynccontextmanager
@@ -81,6 +86,22 @@ def store_path(project: Project) -> Path:
     """Where the store of *project* lies."""
     settings = (project.settings.get("store") or {}).get("sqlite") or {}
     return project.root / str(settings.get("path", "data/engine.db"))
+
+
+def _store(project: Project, wait: float) -> Store:
+    settings = project.settings.get("store") or {}
+    if "memory" in settings:
+        return MemoryStore()
+    sqlite = settings.get("sqlite") or {}
+    return SqliteStore(
+        store_path(project), wait=wait, min_free=sqlite.get("min_free"), reserve=sqlite.get("reserve", RESERVE)
+    )
+
+
+def _retention(project: Project) -> dict[str, float]:
+    kinds = {"runs": "runs", "logs": "logs", "dead_letters": "dead"}
+    written = project.settings.get("retention") or {}
+    return {kind: float(written[key]) for key, kind in kinds.items() if key in written}
 
 
 def _runtime(project: Project, store: Store, emit: Emit) -> Runtime:

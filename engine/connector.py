@@ -67,6 +67,10 @@ class Context:
     """An ``engine.net`` egress policy; None means its default."""
     clock: Callable[[], float] = time.monotonic
     random: Callable[[], float] = random.random
+    pipeline: str = ""
+    """The pipeline's name, empty for a connection."""
+    target: str = ""
+    """The target's id, empty elsewhere."""
 
 
 class Connection(Protocol):

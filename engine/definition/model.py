@@ -61,6 +61,8 @@ class Source:
 
     use: Use
     cursor: Cursor | None = None
+    circuit_breaker: CircuitBreaker | None = None
+    """The pipeline's own, where the source names no connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class Target:
     on_rejected: OnRejected = "dead_letter"
     omit_null: bool = False
     resilience: Resilience = field(default_factory=Resilience)
+    circuit_breaker: CircuitBreaker | None = None
+    """The pipeline's own, where the target names no connection."""
     after: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -24,6 +24,7 @@ class NewEntry(NamedTuple):
     dedupe: str | None = None
     """Unique within *scope*; remembered for ``retention`` after the entry is done."""
     scope: str = ""
+    """Empty: the lane itself."""
 
 
 class Entry(NamedTuple):
@@ -34,6 +35,7 @@ class Entry(NamedTuple):
     body: Any
     appended: str
     attempts: int
+    """Of a replayed dead letter: its attempts before; else 0."""
 
 
 class Lease(NamedTuple):
@@ -50,7 +52,10 @@ class Progress(NamedTuple):
     checkpoint: Checkpoint | None
     state: Mapping[str, bytes]
     restarts: int
-    """How often in a row an owner was lost (crashed, expired) since the last settle; releases do not count."""
+    """How often in a row an owner was lost (crashed, expired) since the last settle that moved on.
+
+    Releases do not count. A settlement of nothing but a run row, log lines or new entries did not move on.
+    """
 
 
 class RunRow(NamedTuple):
@@ -95,10 +100,11 @@ class DeadLetter(NamedTuple):
     meta: Mapping[str, Any]
     attempts: int
     identity: str | None = None
-    """Same pipeline, same identity, still open: one dead letter, its ``times`` grows."""
+    """Same pipeline, same identity, still open: one dead letter of the newest content, its ``times`` grows."""
     status: DeadStatus = "open"
     times: int = 1
     first: str = ""
+    """This and ``last``, ``times`` and ``status`` are the store's to write."""
     last: str = ""
 
 
@@ -116,7 +122,7 @@ class Settlement(NamedTuple):
     """All that becomes true at once: or none of it does."""
 
     id: str
-    """Settling the same id twice is settling it once."""
+    """Settling the same id twice is settling it once; the last 256 of a lane are remembered."""
     lease: Lease
     checkpoint: Checkpoint | None = None
     """The lane's new checkpoint; None leaves it as it is."""
@@ -134,7 +140,11 @@ class Settlement(NamedTuple):
 
 
 class Where(NamedTuple):
-    """Which rows ``find`` and ``amend`` mean; None: any. Times compare with a row's last change."""
+    """Which rows ``find`` and ``amend`` mean; None: any. Times compare with a row's last change, by the store's clock.
+
+    A field that a kind of row does not have matches none. A run's ``code`` and ``reason`` are those of its summary's
+    error; a log line's ``status`` is its level; the ``pipeline`` of lanes and entries stands before the first slash.
+    """
 
     pipeline: str | None = None
     run: str | None = None
@@ -192,8 +202,9 @@ class Store(Protocol):
     async def open(self, stack: AsyncExitStack, owner: str) -> None:
         """Open for *owner* (a text unique to this process) and push the cleanup on *stack*.
 
-        Runs that a process which is no more left ``running`` become ``interrupted``. Raises Unavailable when another
-        process writes, the file is newer than this engine or cannot be made; StoreFailed when it is damaged.
+        Runs that a process which is no more left ``running`` (or ``cancelling``) become ``interrupted``. Raises
+        Unavailable when another process writes, the file is newer than this engine or cannot be made; StoreFailed when
+        it is damaged.
         """
 
     async def append(self, entries: Sequence[NewEntry]) -> Sequence[tuple[str, bool]]:
@@ -203,7 +214,8 @@ class Store(Protocol):
     async def acquire(self, prefix: str, limit: int, ttl: float) -> Sequence[Lease]:
         """Take up to *limit* free or expired lanes that begin with *prefix*; a lane named so exactly is made if absent.
 
-        *ttl* in seconds. Order: the lane that waits longest first.
+        *ttl* in seconds. Order: the lane named so exactly first, then the one that waits longest. A prefix that is
+        empty or ends with a slash names no lane. A lease that expired and that nobody took still settles and renews.
         """
         ...
 
@@ -229,7 +241,7 @@ class Store(Protocol):
         """Make it all true in one transaction. Raises LeaseLost, StoreFull, StoreFailed: then no trace is left."""
 
     async def find(self, what: What, where: Where = ANY, page: Page = FIRST) -> tuple[Sequence[Any], str | None]:
-        """List rows, and the ``after`` of the next page or None."""
+        """List rows, and the ``after`` of the next page or None. Causes come most frequent first, lanes by name."""
         ...
 
     async def amend(self, where: Where, do: Literal["replay", "edit", "drop"], body: Any = None, limit: int = 0) -> int:

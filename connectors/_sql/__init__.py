@@ -1,0 +1,1 @@
+"""The parts of the ``sql`` connector; nothing else imports them."""

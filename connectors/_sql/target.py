@@ -1,0 +1,184 @@
+"""Writing: one transaction a write, in which the records that the database refuses are found by halving."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, Literal
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connectors._sql.connection import SqlConnection
+from connectors._sql.dialects import explain, interrupt, reason, refused
+from connectors._sql.once import Once
+from connectors._sql.operations import KINDS, Call
+from connectors._sql.steps import Step, Subject, build, tables
+from connectors._sql.tables import Shape, reflect
+from engine.connector import BaseTarget, Context
+from engine.errors import Misconfigured, RecordError, Rejected
+from engine.record import TAKEN, Outgoing, Receipt
+
+Operation = Mapping[str, Any]
+
+
+class _Refused(Exception):
+    """A statement touched other rows than it should; the message is the reason."""
+
+
+class SqlTarget(BaseTarget):
+    """Rows of tables. A write is one transaction: what it refuses leaves no trace, the rest is committed."""
+
+    atomic = True
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        insert: Operation | None = None,
+        upsert: Operation | None = None,
+        update: Operation | None = None,
+        delete: Operation | None = None,
+        statements: Sequence[Mapping[str, Any]] | None = None,
+        once: Mapping[str, Any] | None = None,
+        nested: Literal["reject", "json"] = "reject",
+    ) -> None:
+        alone = {"insert": insert, "upsert": upsert, "update": update, "delete": delete}
+        given = [kind for kind in KINDS if alone[kind] is not None]
+        if len(given) + (statements is not None) != 1:
+            raise Misconfigured("sql: give exactly one of insert, upsert, update, delete, statements")
+        self.context = context
+        self._link: SqlConnection = context.connection
+        self._options = [alone] if statements is None else list(statements)
+        self._places = [""] if statements is None else [f"statements[{i}]" for i in range(len(statements))]
+        self._nested = nested == "json"
+        self._once = self._remembering(once) if once else None
+        self._steps: list[Step] | None = None
+
+    def _remembering(self, once: Mapping[str, Any]) -> Once:
+        run = self.context.names.get("run") or {}
+        named = sorted(set().union(*map(tables, self._options)))
+        scope = once.get("scope") or "/".join([run.get("pipeline") or self.context.name, *named])
+        return Once(once["key"], once.get("table") or "engine_once", scope)
+
+    async def write(self, load: Outgoing) -> Receipt:
+        """Deliver in one transaction. A refused record is in the receipt with the database's reason."""
+        try:
+            async with self._link.engine("write").connect() as connection:
+                try:
+                    return await self._transact(connection, load)
+                except asyncio.CancelledError:
+                    await interrupt(connection)
+                    raise
+        except (SQLAlchemyError, OSError) as error:
+            raise explain(error, self._link.address, "writing") from error
+
+    async def _transact(self, connection: AsyncConnection, load: Outgoing) -> Receipt:
+        async with connection.begin():
+            steps = await self._prepare(connection)
+            calls, rejected = self._plan(steps, load)
+            work = _Work(connection, calls, self._once)
+            if self._once:
+                await self._skip_known(work, load, rejected)
+            await work.deliver(sorted(calls))
+        self._steps = steps  # only now: a rolled back transaction takes the table of `once` with it
+        rejected |= work.rejected
+        return Receipt(rejected=rejected) if rejected else TAKEN
+
+    async def _prepare(self, connection: AsyncConnection) -> list[Step]:
+        if self._steps is not None:
+            return self._steps
+        shapes: dict[str, Shape] = {}
+        for name in set().union(*map(tables, self._options)):
+            shapes[name] = await connection.run_sync(reflect, name)
+        if self._once:
+            await self._once.prepare(connection)
+        dialect = connection.dialect.name
+        return [
+            build(options, place, shapes, dialect, self._nested)
+            for options, place in zip(self._options, self._places, strict=True)
+        ]
+
+    def _plan(self, steps: Sequence[Step], load: Outgoing) -> tuple[dict[int, list[Call]], dict[int, str]]:
+        calls: dict[int, list[Call]] = {}
+        rejected: dict[int, str] = {}
+        for index, record in enumerate(load.records):
+            names = {**self.context.names, "record": record, "input": load.inputs[index], "meta": load.metas[index]}
+            try:
+                calls[index] = [call for step in steps for call in step.calls(Subject(record, names))]
+            except (Rejected, RecordError) as error:
+                rejected[index] = str(error)
+        return calls, rejected
+
+    async def _skip_known(self, work: _Work, load: Outgoing, rejected: dict[int, str]) -> None:
+        assert self._once is not None
+        for index in list(work.calls):
+            try:
+                work.keys[index] = self._once.key(load.records[index])
+            except (Rejected, RecordError) as error:
+                rejected[index] = str(error)
+                del work.calls[index]
+        work.done = await self._once.known(work.connection, work.keys)
+
+
+class _Work:
+    """The delivery of one load inside its transaction."""
+
+    def __init__(self, connection: AsyncConnection, calls: dict[int, list[Call]], once: Once | None) -> None:
+        self.connection, self.calls, self._once = connection, calls, once
+        self.keys: dict[int, str] = {}
+        self.done: set[str] = set()
+        self.rejected: dict[int, str] = {}
+
+    async def deliver(self, indexes: Sequence[int]) -> None:
+        """Do all of *indexes*, or, where something is refused, each half by itself: the order stays."""
+        if not indexes:
+            return
+        savepoint = await self.connection.begin_nested()
+        try:
+            fresh = await self._run(indexes)
+        except (SQLAlchemyError, OverflowError, UnicodeEncodeError, _Refused) as error:
+            if not isinstance(error, _Refused) and not refused(error):
+                raise
+            await savepoint.rollback()
+            if len(indexes) == 1:
+                self.rejected[indexes[0]] = reason(error)
+                return
+            middle = len(indexes) // 2
+            await self.deliver(indexes[:middle])
+            await self.deliver(indexes[middle:])
+            return
+        await savepoint.commit()
+        self.done |= fresh
+
+    async def _run(self, indexes: Sequence[int]) -> set[str]:
+        fresh: set[str] = set()
+        if self._once:
+            first = {self.keys[index]: index for index in reversed(indexes) if self.keys[index] not in self.done}
+            indexes = sorted(first.values())
+            fresh = set(first)
+            await self._once.remember(self.connection, list(first))
+        calls = [call for index in indexes for call in self.calls[index]]
+        for _, group in groupby(calls, key=_together):
+            await self._execute(list(group))
+        return fresh
+
+    async def _execute(self, calls: Sequence[Call]) -> None:
+        values = [dict(call.values) for call in calls]
+        result = await self.connection.execute(calls[0].clause, values[0] if len(values) == 1 else values)
+        expects = calls[0].expects
+        if expects is None:
+            return
+        if len(calls) == 1:
+            why = expects(result.rowcount)
+        else:
+            why = None if result.rowcount == len(calls) else "some of many touched no row"
+        if why is not None:
+            raise _Refused(why)
+
+
+def _together(call: Call) -> tuple[int, int]:
+    """Tell which neighbours are executed as one: the same statement, unless each one's count must be known."""
+    counted = call.expects is not None and not call.single
+    return id(call.clause), id(call) if counted else 0

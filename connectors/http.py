@@ -1,0 +1,295 @@
+"""HTTP: reads pages of records from an API, sends records to one, and holds the connection both share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.connector import BaseSource, Connector, Context, Expression, Names, Template
+from engine.errors import Misconfigured, RecordError, Rejected, Uncertain
+from engine.net.answers import judge
+from engine.net.asking import Asking
+from engine.net.auth import credentials
+from engine.net.client import MAX_RESPONSE, Access, Answer, Client
+from engine.net.egress import Egress
+from engine.net.jsontext import NotJson, decode
+from engine.net.paging import Page, Paging, Turn
+from engine.net.reading import lines, rows
+from engine.net.request import Request, json_body, path_text, query_pairs
+from engine.net.results import Results
+from engine.net.stream import Stream
+from engine.net.target import Keys, RequestTarget, session
+from engine.net.tls import context as tls_context
+from engine.record import NO_META, TAKEN, Batch, Checkpoint, Receipt
+
+_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_EXCERPT = 1200
+
+
+class HttpConnection:
+    """One system's address, credentials and session; ``client`` is what sources and targets use."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        base_url: str,
+        auth: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        tls: Mapping[str, Any] | None = None,
+        proxy: str | None = None,
+        max_response: int = MAX_RESPONSE,
+        verify: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.context = context
+        self._access = partial(
+            Access,
+            context.name,
+            base_url,
+            credentials(auth, headers),
+            proxy=proxy,
+            max_response=int(max_response),
+            egress=context.egress or Egress(),
+        )
+        self._tls = tls
+        self._verify = verify or {}
+
+    def __repr__(self) -> str:
+        return f"HttpConnection({self.context.name!r})"
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Make the session; nothing is reached yet."""
+        context = self.context
+        if (self._tls or {}).get("verify") is False:
+            context.note(
+                "warning", "tls-not-verified", f"{context.name}: tls.verify is false, so anybody may pretend to be it"
+            )
+        trust = tls_context(context.name, self._tls, context.project)
+        self.client = Client(self._access(tls=trust))
+        await self.client.open(stack)
+
+    async def check(self) -> str:
+        """Send ``verify``, or ask for the base address, and say what came back."""
+        asked = self._verify
+        body = json_body(asked["json"]) if "json" in asked else None
+        method = str(asked.get("method", "GET"))
+        request = Request(
+            method,
+            path_text(asked.get("path", "")),
+            headers={"Content-Type": "application/json"} if body else {},
+            body=body,
+            reads=True,
+            timeout=self.context.timeout,
+        )
+        begun = self.context.clock()
+        answer = await self.client.send(request)
+        took = f"{(self.context.clock() - begun) * 1000:.0f} ms"
+        if asked.get("expect"):
+            self._expect(asked["expect"], answer)
+        else:
+            failure = judge(answer.status, answer.headers, answer.what)
+            # an address without `verify` may well have nothing at its root
+            if failure is not None and (asked or answer.status not in (404, 405)):
+                raise failure
+        return f"{answer.what.partition(': ')[0]} in {took}"
+
+    def _expect(self, expect: Expression, answer: Answer) -> None:
+        try:
+            body = decode(answer.body)
+        except NotJson:
+            body = answer.body.decode("utf-8", "replace")
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        if expect({"status": answer.status, "headers": headers, "body": body}) is not True:
+            raise judge(answer.status, answer.headers, answer.what) or Misconfigured(
+                f"{answer.what}, but verify.expect does not hold"
+            )
+
+
+class HttpSource(BaseSource):
+    """Reads an API, one request a page."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        url: str | None = None,
+        method: str = "GET",
+        path: Template | None = None,
+        query: Template | None = None,
+        headers: Template | None = None,
+        json: Template | None = None,
+        form: Template | None = None,
+        text: Template | None = None,
+        records: Expression | None = None,
+        format: str = "json",
+        paginate: Mapping[str, Any] | None = None,
+        numbers: str = "fast",
+        redirects: int = 0,
+    ) -> None:
+        self.context = context
+        self._url = url
+        self._asking = Asking(method, path, query, headers).carrying(json=json, form=form, text=text)
+        self._records = records
+        self._streams = format == "jsonl"
+        self._paging = Paging.of(paginate, context.name)
+        self._exact = numbers == "exact"
+        self._redirects = redirects
+        if self._streams and (records is not None or self._paging.needs_document):
+            raise Misconfigured(f"{context.name}: with format jsonl every line is a record; leave `records` out")
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Use the connection's session, or make one for ``url``."""
+        self._client = await _session(self.context, self._url, stack)
+
+    async def read(self, after: Checkpoint | None) -> AsyncIterator[Batch]:
+        """Yield one batch a page, or several of a page of lines; where it resumes is the pipeline's cursor."""
+        turn: Turn | None = self._paging.start()
+        left = self.context.limit
+        while turn is not None and (left is None or left > 0):
+            page = Page()
+            async with aclosing((self._lines if self._streams else self._whole)(self._page(turn), page)) as batches:
+                async for records in batches:
+                    yield Batch(records, [NO_META] * len(records))
+            if left is not None:
+                left -= page.count
+            turn = self._paging.after(turn, page)
+        if self._paging.cut:
+            self.context.note("warning", "max-pages", self._paging.cut)
+
+    def _page(self, turn: Turn) -> Request:
+        names, limit = self.context.names, self.context.timeout
+        request = self._asking.request(names, reads=True, timeout=limit, redirects=self._redirects)
+        return replace(request, query=[*request.query, *query_pairs(turn.params)], url=turn.url)
+
+    async def _whole(self, request: Request, page: Page) -> AsyncGenerator[list[Any], None]:
+        answer, document = await self.context.call(partial(self._ask, request))
+        records = [] if answer.status == 204 else rows(self._records, document, answer.what)
+        page.document, page.headers = document, answer.headers
+        page.add(records)
+        yield records
+
+    async def _lines(self, request: Request, page: Page) -> AsyncGenerator[list[Any], None]:
+        stream = await self.context.call(partial(self._begin, request))
+        page.headers = stream.headers
+        try:
+            async for records in lines(stream, self._client.access.max_response, exact=self._exact):
+                page.add(records)
+                yield records
+        finally:
+            stream.close()
+
+    async def _ask(self, request: Request) -> tuple[Answer, Any]:
+        answer = await self._client.send(request)
+        _readable(answer.status, answer.headers, answer.what)
+        if answer.status == 204:
+            return answer, None
+        try:
+            return answer, decode(answer.body, exact=self._exact)
+        except NotJson as error:
+            excerpt = self._client.excerpt(answer.body)
+            raise Misconfigured(f"{answer.what}, but not with JSON ({error}){excerpt}") from None
+
+    async def _begin(self, request: Request) -> Stream:
+        stream = await self._client.begin(request)
+        if 200 <= stream.status < 300:
+            return stream
+        try:
+            _readable(stream.status, stream.headers, stream.what + self._client.excerpt(await stream.read(_EXCERPT)))
+        finally:
+            stream.close()
+        return stream
+
+
+class HttpTarget(RequestTarget):
+    """Sends records to an API: one request a batch, else one a record."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        url: str | None = None,
+        method: str = "POST",
+        path: Template | None = None,
+        query: Template | None = None,
+        headers: Template | None = None,
+        json: Template | None = None,
+        form: Template | None = None,
+        text: Template | None = None,
+        results: Mapping[str, Expression] | None = None,
+        idempotency: Mapping[str, str] | None = None,
+        atomic: bool = False,
+    ) -> None:
+        super().__init__(context)
+        self.atomic = atomic
+        self._url = url
+        self._asking = Asking(method, path, query, headers).carrying(json=json, form=form, text=text)
+        self._results = Results.of(results, keyed=context.keyed)
+        self._once = (idempotency or {}).get("header")
+        self._default = "" if method in _BODILESS else "records" if context.batched else "record"
+        if self._once and (context.batched or not context.keyed):
+            raise Misconfigured("idempotency marks each request with its record's key: it needs `key` and no `batch`")
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Use the connection's session, or make one for ``url``."""
+        self.client = await _session(self.context, self._url, stack)
+        self._names_record = not self.context.batched and _needs_record(self._asking.path, self.context.names)
+
+    def request(self, names: Names, keys: Keys) -> Request:
+        """Build the request, marked with its idempotency key."""
+        request = self._asking.request(names, self._default, timeout=self.context.timeout)
+        if not self._once:
+            return request
+        identity = "\0".join((self.context.pipeline or self.context.name, self.context.target, str(keys[0])))
+        return replace(request, headers={**request.headers, self._once: sha256(identity.encode()).hexdigest()})
+
+    def outcome(self, answer: Answer, keys: Keys) -> Receipt:
+        """Judge the status, then read ``results``."""
+        failure = judge(answer.status, answer.headers, answer.what, path_from_record=self._names_record)
+        if failure is not None:
+            raise failure
+        if self._results is None:
+            return TAKEN
+        try:
+            document = decode(answer.body)
+        except NotJson as error:
+            raise Uncertain(f"{answer.what}, but not with JSON, so `results` cannot be read: {error}") from None
+        return self._results.read(document, keys)
+
+
+async def _session(context: Context, url: str | None, stack: AsyncExitStack) -> Client:
+    """Return the connection's session, or a new one for a bare *url*."""
+    if url is None:
+        return session(context)
+    host = urlsplit(url).hostname or context.name
+    trust = tls_context(host, None, context.project)
+    client = Client(Access(host, url, tls=trust, egress=context.egress or Egress()))
+    await client.open(stack)
+    return client
+
+
+def _readable(status: int, headers: Mapping[str, str], what: str) -> None:
+    """Raise unless an answer to a read succeeded; a refused question is a mistake in the pipeline."""
+    failure = judge(status, headers, what)
+    if isinstance(failure, Rejected):
+        raise Misconfigured(str(failure))
+    if failure is not None:
+        raise failure
+
+
+def _needs_record(path: Template | None, names: Names) -> bool:
+    """Whether a path is written over the record: then it cannot be rendered without one."""
+    if path is None:
+        return False
+    try:
+        path(names)
+    except (RecordError, LookupError):
+        return True
+    return False
+
+
+CONNECTOR = Connector("http", source=HttpSource, target=HttpTarget, connection=HttpConnection, connections=("http",))

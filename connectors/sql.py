@@ -1,0 +1,10 @@
+"""Databases: rows read by query or table, written by insert, upsert, update, delete and statements."""
+
+from __future__ import annotations
+
+from connectors._sql.connection import SqlConnection
+from connectors._sql.source import SqlSource
+from connectors._sql.target import SqlTarget
+from engine.connector import Connector
+
+CONNECTOR = Connector("sql", source=SqlSource, target=SqlTarget, connection=SqlConnection, batch=100)

@@ -1,0 +1,165 @@
+"""``engine connectors`` and ``engine schema``: what the bundled JSON Schemas say, for people and for editors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from engine.cli.commands import Command
+from engine.cli.session import Session, pass_session, unknown
+from engine.cli.table import Cell, table
+from engine.cli.yamltext import flow, lines
+
+if TYPE_CHECKING:
+    from engine.definition.schema import Catalog, ConnectorSchema
+    from engine.definition.shape import Shape
+
+_KINDS: Final = ("pipeline", "connections", "settings")
+_ROLE = {"source": "as a source", "target": "as a target", "connection": "as a connection"}
+
+
+@click.command("connectors", cls=Command)
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON line a connector.")
+@pass_session
+def connectors(session: Session, name: str | None, as_json: bool) -> None:
+    """List what there is to connect to; with a NAME its options and examples."""
+    from engine.definition.schema import Catalog
+
+    catalog = Catalog()
+    if name is not None:
+        one = _known(catalog, name)
+        if as_json:
+            session.out.json(one.document)
+        else:
+            _describe(session, one)
+        return
+    every = [found for one in catalog.names if (found := catalog.connector(one))]
+    if as_json:
+        for one in every:
+            session.out.json({"name": one.name, "title": _title(one), "roles": one.roles})
+        return
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(one.name, "strong"),
+            *(role if role in one.roles else "" for role in ("source", "target", "connection")),
+            _title(one),
+        ]
+        for one in every
+    ]
+    for line in table(rows, session.out.look):
+        session.out.line(line)
+    if session.out.look.terminal and every:
+        session.out.line(f"options and examples:  {session.out.look.paint('engine connectors NAME', 'strong')}")
+
+
+def _known(catalog: Catalog, name: str) -> ConnectorSchema:
+    found = catalog.connector(name)
+    if found is None:
+        raise click.UsageError(unknown("connector", name, catalog.names, "engine connectors"))
+    return found
+
+
+def _title(found: ConnectorSchema) -> str:
+    return str(found.document.get("description") or found.document.get("title") or "")
+
+
+def _describe(session: Session, found: ConnectorSchema) -> None:
+    screen, look = session.out, session.out.look
+    screen.line(f"{look.paint(found.name, 'strong')}  {_title(found)}")
+    others = [kind for kind in found.kinds if kind != found.name]
+    if others:
+        screen.line(f"  works over connections of kind {', '.join(others)}")
+    for role in found.roles:
+        shape = found.role(role).shape
+        screen.line()
+        screen.line(look.paint(_ROLE[role], "strong"))
+        for line in table(_options(shape), look, ("option", "type", "default", ""), indent="  "):
+            screen.line(line)
+        for example in shape.first("examples") or ():
+            screen.line()
+            for line in lines(_placed(found.name, role, example)):
+                screen.line(f"    {line}")
+
+
+def _placed(name: str, role: str, example: Any) -> Any:
+    """Put an example where it stands in a file."""
+    return {"connections": {f"my-{name}": {name: example}}} if role == "connection" else {role: {name: example}}
+
+
+def _options(shape: Shape, prefix: str = "", depth: int = 0) -> list[list[str | Cell]]:
+    required = {key for part in shape.parts for key in part.get("required", ())}
+    rows: list[list[str | Cell]] = []
+    for key in list(shape.keys()):
+        child = shape.child(key)
+        default = child.first("default") if child else None
+        needed = key in required
+        rows.append(
+            [
+                f"{prefix}{key}",
+                _type(child),
+                Cell("required", "warning") if needed and not prefix else flow(default) if default is not None else "",
+                _about(child),
+            ]
+        )
+        if child is not None and child.keys() and depth < 2:
+            rows += _options(child, f"{prefix}{key}.", depth + 1)
+    return rows
+
+
+def _type(child: Shape | None) -> str:
+    if child is None:
+        return "any"
+    enum = child.first("enum")
+    if enum:
+        return " | ".join("null" if one is None else str(one) for one in enum)
+    kind = child.unit or child.value
+    if kind:
+        return f"{kind}, secret" if child.secret else kind
+    return _plain_type(child) + (", secret" if child.secret else "")
+
+
+def _plain_type(child: Shape) -> str:
+    types = child.types
+    if not types:
+        return "any"
+    said = sorted(types - {"null"})
+    if said == ["array"]:
+        item = child.child(0)
+        return f"list of {_type(item)}" if item is not None else "list"
+    return " or ".join({"array": "list", "object": "map", "string": "text"}.get(one, one) for one in said) or "null"
+
+
+def _about(child: Shape | None) -> str:
+    if child is None:
+        return ""
+    title, description = child.parts[0].get("title"), child.parts[0].get("description")
+    said = [str(text).rstrip(".") for text in (title, description) if text]
+    return ". ".join(said)
+
+
+@click.command("schema", cls=Command)
+@click.argument("name", required=False, default="pipeline")
+@pass_session
+def schema(session: Session, name: str) -> None:
+    """Print a bundled JSON Schema (draft-07): pipeline, connections, settings, or a connector's options.
+
+    An editor finds it by a first line: # yaml-language-server: $schema=PATH
+    """
+    session.out.json(_schema(name), indent=2)
+
+
+def _schema(name: str) -> Any:
+    from engine.definition.schema import Catalog
+
+    catalog = Catalog()
+    for kind in _KINDS:
+        if name == kind:
+            return catalog.full(kind)
+    known: Sequence[str] = [*_KINDS, *catalog.names]
+    if name not in known:
+        raise click.UsageError(unknown("schema", name, known, f"{', '.join(_KINDS)}, or a connector's name"))
+    found = _known(catalog, name)
+    return {**{role: found.role(role).document for role in found.roles}} if len(found.roles) > 1 else found.document

@@ -1,0 +1,255 @@
+"""The careful reading of YAML: values, the place of every key and value, and every problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from yaml._yaml import CParser
+from yaml.error import MarkedYAMLError
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+from yaml.reader import ReaderError
+
+from engine.definition.document import syntax
+from engine.definition.document.limits import MAX_DEPTH, MAX_EXPANDED, MAX_NODES, MAX_PROBLEMS
+from engine.definition.document.places import KEY, Static
+from engine.definition.document.scalars import UnquotedNumber, core
+from engine.errors import Path, Place, Problem, dotted
+
+
+class _Refused(Exception):
+    """Reading on makes no sense."""
+
+
+class Careful:
+    """Builds values with the place of everything, and says all that is wrong."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.places: dict[Path, Place] = {}
+        self.problems: list[Problem] = []
+        self.statics: list[Static] = []
+        self.broken: set[Path] = set()
+        self._file, self._text = file, text
+        self._at: Path = ()
+        self._events: list[Event] = []
+        self._anchors: dict[str, tuple[int, int | None]] = {}
+        self._replayed: Iterator[Event] | None = None
+        self._expanded = 0
+
+    def read(self) -> Any:
+        """Return the value, None where it cannot be had."""
+        value = None
+        try:
+            self._parser = CParser(self._text)
+            self._parser.get_event()
+            if self._parser.get_event().__class__ is DocumentStartEvent:
+                value = self._node(())
+                self._parser.get_event()
+                following: Any = self._parser.get_event()
+                if following.__class__ is not StreamEndEvent:
+                    self._report((), following.start_mark, "yaml-syntax", "a file holds one document", "remove '---'")
+        except _Refused:
+            return None
+        except MarkedYAMLError as error:
+            self._syntax(error)
+            return None
+        except ReaderError as error:
+            self._character(error)
+            return None
+        return value
+
+    def _syntax(self, error: MarkedYAMLError) -> None:
+        fault = syntax.name(
+            self._text, error.problem or "", error.context or "", _spot(error.problem_mark), _spot(error.context_mark)
+        )
+        if not any((p.line, p.column) == (fault.line, fault.column) for p in self.problems):
+            self._add(self._at, fault.line, fault.column, fault.code, fault.message, fault.hint)
+
+    def _character(self, error: ReaderError) -> None:
+        position = int(error.position)
+        before = self._text[:position]
+        line, column = before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
+        fact = f"the control character U+{ord(self._text[position]):04X} is not allowed"
+        self._add((), line, column, "yaml-syntax", fact, "remove it")
+
+    def _next(self) -> Any:
+        if self._replayed is not None:
+            self._expanded += 1
+            if self._expanded > MAX_EXPANDED:
+                self._refuse("alias-bomb", f"aliases expand to more than {MAX_EXPANDED:,} values", "write them out")
+            return next(self._replayed)
+        event: Any = self._parser.get_event()
+        self._events.append(event)
+        if len(self._events) > MAX_NODES * 2:
+            self._refuse("too-large", f"the file has more than {MAX_NODES:,} values", "put data into a file of its own")
+        return event
+
+    def _node(self, path: Path, event: Any = None) -> Any:
+        event = event or self._next()
+        self._at = path
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _Refused
+        if len(path) > MAX_DEPTH:
+            line, column = _spot(event.start_mark) or (1, 1)
+            self._add((), line, column, "too-deep", f"nested more than {MAX_DEPTH} levels deep", "")
+            raise _Refused
+        if event.__class__ is AliasEvent:
+            return self._alias(path, event)
+        opened = len(self._events) - 1
+        if event.anchor is not None and self._replayed is None:
+            self._anchors[event.anchor] = (opened, None)
+        self._place(path, event.start_mark)
+        value = self._value(path, event)
+        if event.anchor is not None and self._replayed is None:
+            self._anchors[event.anchor] = (opened, len(self._events))
+        return value
+
+    def _value(self, path: Path, event: Any) -> Any:
+        if event.__class__ is ScalarEvent:
+            return self._scalar(path, event)
+        tag = event.tag
+        if tag is not None:
+            self._tag(path, event, tag)
+        return self._mapping(path) if event.__class__ is MappingStartEvent else self._sequence(path)
+
+    def _alias(self, path: Path, event: Any) -> Any:
+        span = self._anchors.get(event.anchor)
+        if span is None:
+            fact = f"a value that begins with '*' is a YAML alias, and there is no anchor '&{event.anchor}'"
+            self._report(path, event.start_mark, "yaml-quoting", fact, f'write "*{event.anchor}"')
+            return None
+        start, end = span
+        if end is None:
+            fact = f"the alias '*{event.anchor}' stands inside what it repeats"
+            self._report(path, event.start_mark, "alias-bomb", fact, "write the value out")
+            raise _Refused
+        before, self._replayed = self._replayed, iter(self._events[start:end])
+        try:
+            return self._node(path)
+        finally:
+            self._replayed = before
+
+    def _scalar(self, path: Path, event: Any) -> Any:
+        text, plain = event.value, event.implicit[0]
+        if event.tag is not None and event.tag != "!":
+            self._tag(path, event, event.tag)
+            return None
+        if "${" in text:
+            self.statics.append(Static(path, text, plain))
+            return text
+        if not plain:
+            return text
+        try:
+            return core(text)
+        except UnquotedNumber as error:
+            self._report(path, event.start_mark, "unquoted-number", str(error), f'quote it: "{text[:40]}"')
+            return None
+
+    def _tag(self, path: Path, event: Any, tag: str) -> None:
+        if tag.startswith("!") and not tag.startswith("!!"):
+            written = f"{tag} {event.value}" if getattr(event, "value", "") else tag
+            fact = f"a value that begins with '!' is a YAML tag, not text: {written[:60]}"
+            self._report(path, event.start_mark, "yaml-quoting", fact, f'write "{written[:60]}"')
+        else:
+            short = tag.replace("tag:yaml.org,2002:", "!!")
+            self._report(
+                path, event.start_mark, "custom-tag", f"the YAML tag {short[:60]} is not used here", "remove it"
+            )
+
+    def _sequence(self, path: Path) -> list[Any]:
+        value: list[Any] = []
+        while (event := self._next()).__class__ is not SequenceEndEvent:
+            value.append(self._node((*path, len(value)), event))
+            self._at = path
+        return value
+
+    def _mapping(self, path: Path) -> dict[str, Any]:
+        value: dict[str, Any] = {}
+        first: dict[str, Place] = {}
+        while (key := self._next()).__class__ is not MappingEndEvent:
+            name = self._key(path, key)
+            if name is None:
+                self._node(path)
+            elif name in first:
+                place = _spot(key.start_mark) or (1, 1)
+                seen = first[name]
+                fact = f"'{name}' stands here a second time; the first is at {seen.line}:{seen.column}"
+                self._add((*path, name), *place, "duplicate-key", fact, "remove one of them")
+                self._node((*path, name))
+            else:
+                first[name] = self._place((*path, name, KEY), key.start_mark)
+                value[name] = self._node((*path, name))
+            self._at = path
+        return value
+
+    def _key(self, path: Path, key: Any) -> str | None:
+        """Return the name of a key, or report why it is none."""
+        if key.__class__ is not ScalarEvent:
+            self._odd_key(path, key)
+            return None
+        if key.value == "<<" and key.implicit[0]:
+            fact = "merge keys are not part of the language"
+            self._report(path, key.start_mark, "merge-key", fact, "write the keys out")
+            return None
+        if key.value == "" and key.implicit[0]:
+            self._report(path, key.start_mark, "yaml-syntax", "a key is missing before ':'", "")
+            return None
+        if key.tag is not None and key.tag != "!":
+            self._tag(path, key, key.tag)
+            return None
+        return str(key.value)
+
+    def _odd_key(self, path: Path, key: Any) -> None:
+        line, column = _spot(key.start_mark) or (1, 1)
+        if key.__class__ is AliasEvent:
+            self._add(path, line, column, "yaml-quoting", "a key cannot be an alias", f'write "*{key.anchor}"')
+            return
+        fault = syntax.template_key(self._text, line, column)
+        self.broken.add(path)
+        self._add(path, fault.line, fault.column, fault.code, fault.message, fault.hint)
+        self._skip(key)
+
+    def _skip(self, event: Any) -> None:
+        """Read past a key that is a map or a list."""
+        depth = 0
+        while True:
+            if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
+                depth += 1
+            elif isinstance(event, (MappingEndEvent, SequenceEndEvent)):
+                depth -= 1
+            if depth == 0:
+                return
+            if depth > MAX_DEPTH:
+                self._refuse("too-deep", f"nested more than {MAX_DEPTH} levels deep", "")
+            event = self._next()
+
+    def _place(self, path: Path, mark: Any) -> Place:
+        place = Place(self._file, mark.line + 1, mark.column + 1)
+        self.places[path] = place
+        return place
+
+    def _report(self, path: Path, mark: Any, code: str, message: str, hint: str) -> None:
+        self.broken.add(path)
+        self._add(path, mark.line + 1, mark.column + 1, code, message, hint)
+
+    def _add(self, path: Path, line: int, column: int, code: str, message: str, hint: str) -> None:
+        self.problems.append(Problem(self._file, line, column, code, "error", dotted(path), message, hint))
+
+    def _refuse(self, code: str, message: str, hint: str) -> None:
+        place = self.places.get(self._at[:1], Place(self._file, 1, 1))
+        self._add(self._at[:1], place.line, place.column, code, message, hint)
+        raise _Refused
+
+
+def _spot(mark: Any | None) -> tuple[int, int] | None:
+    return (mark.line + 1, mark.column + 1) if mark else None

@@ -1,0 +1,247 @@
+"""JSON Schemas of definitions and connectors: found, bundled, asked yes or no, and asked why not.
+
+The fast answer comes from jsonschema-rs; jsonschema is imported only to explain a no.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import jsonschema_rs
+
+from engine.data import folder
+from engine.definition.explain import Finding, Mistake, findings
+from engine.definition.nearest import nearest
+from engine.definition.shape import Shape
+from engine.errors import EngineError
+
+Role = Literal["source", "target", "connection"]
+Kind = Literal["pipeline", "connections", "settings"]
+
+GROUP = "engine.connectors"
+"""Entry points of connectors from other distributions; ``<name>.json`` beside the module is the schema."""
+
+
+class Schema:
+    """One bundled schema: it stands alone, all its references are inside."""
+
+    def __init__(self, document: dict[str, Any], shape: Shape) -> None:
+        self.document = document
+        self.shape = shape
+
+    @cached_property
+    def _fast(self) -> Any:
+        return jsonschema_rs.Draft7Validator(self.document)
+
+    def valid(self, value: Any) -> bool:
+        """Say yes or no, fast."""
+        try:
+            return bool(self._fast.is_valid(value))
+        except ValueError:  # a value the fast validator cannot take, such as a number beyond its range
+            return False
+
+    def explain(self, value: Any) -> list[Finding]:
+        """Return one finding for each mistake; empty when *value* is valid."""
+        if self.valid(value):
+            return []
+        import jsonschema
+
+        errors = jsonschema.Draft7Validator(self.document).iter_errors(value)
+        found = findings(cast("Sequence[Mistake]", list(errors)), self.shape)
+        return found or self._unexplained(value)
+
+    def _unexplained(self, value: Any) -> list[Finding]:
+        """What only the fast validator objects to is said in its own words: a no must never pass for a yes."""
+        try:
+            errors = list(self._fast.iter_errors(value))
+        except ValueError as error:
+            return [Finding((), False, "bad-value", "a value does not fit its schema", str(error))]
+        return [
+            Finding(tuple(error.instance_path), False, "bad-value", "{value}", "", error.message) for error in errors
+        ]
+
+
+class ConnectorSchema:
+    """What a connector's schema offers, by role."""
+
+    def __init__(self, name: str, document: Mapping[str, Any], shared: Mapping[str, Any]) -> None:
+        self.name = name
+        self.document = document
+        self._shared = shared
+        self._roles: dict[str, Schema] = {}
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles the connector plays."""
+        return tuple(role for role in ("source", "target", "connection") if role in self.document["definitions"])
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of connection its source and target work over."""
+        own = (self.name,) if "connection" in self.roles else ()
+        return tuple(self.document.get("x-connections", own))
+
+    def role(self, role: str) -> Schema:
+        """Return the schema of one role's options."""
+        if role not in self._roles:
+            local = self.document["definitions"]
+            document = bundle({"definitions": local, "allOf": [local[role]]}, self._shared)
+            self._roles[role] = Schema(document, Shape.of(local[role], document))
+        return self._roles[role]
+
+
+class Catalog:
+    """All schemas: those in a folder, and those other distributions bring."""
+
+    def __init__(self, where: Path | None = None) -> None:
+        self._where = where or folder("schemas")
+        self._kinds: dict[str, Schema] = {}
+        self._connectors: dict[str, ConnectorSchema | None] = {}
+
+    @cached_property
+    def _shared(self) -> Mapping[str, Any]:
+        return _load(self._where / "common.json")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every connector there is."""
+        own = {path.stem for path in (self._where / "connectors").glob("*.json")}
+        return tuple(sorted(own | set(_plugins())))
+
+    def kind(self, kind: Kind) -> Schema:
+        """Return the schema of a kind of file."""
+        if kind not in self._kinds:
+            document = bundle(_load(self._where / f"{kind}.json"), self._shared)
+            self._kinds[kind] = Schema(document, Shape.of(document, document, self._options))
+        return self._kinds[kind]
+
+    def connector(self, name: str) -> ConnectorSchema | None:
+        """Return a connector's schema, None where there is no such connector."""
+        if name not in self._connectors:
+            path = self._where / "connectors" / f"{name}.json"
+            found = path if name.isidentifier() and path.is_file() else None
+            found = found or (_plugins().get(name) if name in self.names else None)
+            self._connectors[name] = ConnectorSchema(name, _load(found), self._shared) if found else None
+        return self._connectors[name]
+
+    def with_role(self, role: str) -> list[str]:
+        """Return the connectors that play *role*."""
+        return [name for name in self.names if (known := self.connector(name)) and role in known.roles]
+
+    def nearest(self, name: str, role: str) -> str | None:
+        """Return the connector in *role* whose name is most like *name*."""
+        return nearest(name, self.with_role(role))
+
+    def full(self, kind: Kind) -> dict[str, Any]:
+        """Return a kind's schema with the options of every connector in it, for editors."""
+        document = bundle(_load(self._where / f"{kind}.json"), self._shared)
+        definitions = dict(document.get("definitions", {}))
+        for name in self.names:
+            connector = self.connector(name)
+            for role in connector.roles if connector else ():
+                assert connector is not None
+                inner = connector.role(role).document
+                prefix = f"{name}.{role}"
+                for key, value in inner["definitions"].items():
+                    definitions[f"{prefix}.{key}"] = _prefixed(value, prefix)
+                definitions[prefix] = _prefixed(inner["allOf"][0], prefix)
+        document["definitions"] = definitions
+        return cast("dict[str, Any]", _with_connectors(document, self))
+
+    def _options(self, role: str, name: str) -> Shape | None:
+        connector = self.connector(name)
+        return connector.role(role).shape if connector and role in connector.roles else None
+
+
+def bundle(document: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *document* with what it refers to in ``common.json`` among its own definitions, as ``common.<name>``."""
+    taken: dict[str, Any] = {}
+
+    def local(node: Any, inside: bool) -> Any:
+        if isinstance(node, list):
+            return [local(item, inside) for item in node]
+        if not isinstance(node, dict):
+            return node
+        copied = {key: local(value, inside) for key, value in node.items() if key != "$ref"}
+        reference = node.get("$ref")
+        if isinstance(reference, str):
+            copied["$ref"] = take(reference, inside)
+        elif copied.get("additionalProperties") is False and "properties" in copied:
+            copied.setdefault("patternProperties", {"^x-": {}})
+        return copied
+
+    def take(reference: str, inside: bool) -> str:
+        file, _, pointer = reference.partition("#/definitions/")
+        if not inside and not file.endswith("common.json"):
+            return reference
+        if pointer not in taken:
+            taken[pointer] = None
+            taken[pointer] = local(shared["definitions"][pointer], True)
+        return f"#/definitions/common.{pointer}"
+
+    whole = local(dict(document), False)
+    whole["definitions"] = whole.get("definitions", {}) | {f"common.{name}": taken[name] for name in taken}
+    return cast("dict[str, Any]", whole)
+
+
+def _prefixed(node: Any, prefix: str) -> Any:
+    if isinstance(node, list):
+        return [_prefixed(item, prefix) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: f"#/definitions/{prefix}.{value.removeprefix('#/definitions/')}"
+        if key == "$ref"
+        else _prefixed(value, prefix)
+        for key, value in node.items()
+    }
+
+
+def _with_connectors(node: Any, catalog: Catalog) -> Any:
+    if isinstance(node, list):
+        return [_with_connectors(item, catalog) for item in node]
+    if not isinstance(node, dict):
+        return node
+    copied = {key: _with_connectors(value, catalog) for key, value in node.items()}
+    role = node.get("x-connector")
+    if isinstance(role, str):
+        options = {name: {"$ref": f"#/definitions/{name}.{role}"} for name in catalog.with_role(role)}
+        copied["properties"] = copied.get("properties", {}) | options
+    return copied
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise EngineError(f"the schema {path} cannot be read: {error}; install the engine again") from error
+
+
+_found: dict[str, Path] | None = None
+
+
+def _plugins() -> dict[str, Path]:
+    """Find the schemas of connectors from other distributions, without importing their modules."""
+    global _found
+    if _found is None:
+        from importlib.metadata import entry_points
+
+        places = {point.name: _beside(point.module, point.name) for point in entry_points(group=GROUP)}
+        _found = {name: path for name, path in places.items() if path}
+    return _found
+
+
+def _beside(module: str, name: str) -> Path | None:
+    from importlib.util import find_spec
+
+    top, *rest = module.split(".")
+    spec = find_spec(top)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    if spec and spec.origin and not folders:
+        folders = [str(Path(spec.origin).parent)]
+    candidates = (Path(place, *rest[:-1], f"{name}.json") for place in folders)
+    return next((path for path in candidates if path.is_file()), None)

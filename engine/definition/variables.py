@@ -1,0 +1,215 @@
+"""``${…}`` in a document: resolved, typed as the schema asks there, and kept out of where it must not be."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.definition.document import Document, Static, UnquotedNumber, core
+from engine.definition.explain import Finding
+from engine.definition.lookup import Found, Lookup, Missing
+from engine.definition.shape import Shape, type_of
+from engine.errors import Path
+
+_TOKEN = re.compile(r"\$\$\{|\$\{(?P<inner>[^{}]*)\}|(?P<dollar>\$\{\{(?P<jinja>.*?)\}\})|(?P<open>\$\{)", re.DOTALL)
+_PLACEHOLDERS: dict[str, Any] = {
+    "duration": "1s",
+    "size": "1KiB",
+    "boolean": False,
+    "integer": 1,
+    "number": 1,
+    "array": [],
+    "object": {},
+    "null": None,
+}
+_ABSENT: Any = object()
+
+
+@dataclass(slots=True)
+class Resolved:
+    """What resolving a document's variables brought to light."""
+
+    findings: list[Finding] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+    written: dict[Path, str] = field(default_factory=dict)
+    """By path, what stood where a value was put in: said in place of the value."""
+    unknown: set[Path] = field(default_factory=set)
+    """Where a value is missing and something else stands in for it."""
+
+
+def resolve(document: Document, shape: Shape, lookup: Lookup, skip_env: bool) -> Resolved:
+    """Replace every ``${…}`` in *document*'s value, in place."""
+    resolver = _Resolver(document, shape, lookup, skip_env)
+    for static in document.statics:
+        if static.path not in document.broken:
+            resolver.one(static)
+    resolver.drop_absent()
+    return resolver.done
+
+
+class _Resolver:
+    def __init__(self, document: Document, shape: Shape, lookup: Lookup, skip_env: bool) -> None:
+        self._document, self._shape, self._lookup, self._skip_env = document, shape, lookup, skip_env
+        self._secrets_anywhere = isinstance(document.value, dict) and "connections" in document.value
+        self._nulls: list[Path] = []
+        self.done = Resolved()
+
+    def one(self, static: Static) -> None:
+        """Resolve one scalar."""
+        shape = self._shape.at(static.path)
+        if shape is not None and shape.sql:
+            return  # said by the check of SQL, together with templates
+        tokens = list(_TOKEN.finditer(static.text))
+        try:
+            self._refuse_other_languages(tokens)
+            whole = len(tokens) == 1 and tokens[0].span() == (0, len(static.text)) and tokens[0]["inner"] is not None
+            if whole:
+                value = self._typed(self._find(tokens[0]["inner"], shape), static, shape)
+            else:
+                value = self._mixed(static.text, shape)
+        except Missing as missing:
+            if not (self._skip_env and missing.code.startswith("missing-")):
+                self.done.findings.append(Finding(static.path, False, missing.code, missing.message, missing.hint))
+            self.done.unknown.add(static.path)
+            value = _placeholder(shape)
+        self.done.written[static.path] = static.text
+        self._put(static.path, value)
+
+    def _refuse_other_languages(self, tokens: list[re.Match[str]]) -> None:
+        for token in tokens:
+            if token["dollar"]:
+                inner = token["jinja"].strip()
+                plain = inner.removeprefix("record.")
+                just = f" or just {plain}" if plain != inner and plain.isidentifier() else ""
+                raise Missing("dollar-template", "'${{ … }}' is not this language", f'write "{{{{ {inner} }}}}"{just}')
+            if token["open"]:
+                raise Missing(
+                    "bad-variable", "'${' is never closed", "close it with }, or write '$${' for a literal '${'"
+                )
+
+    def _find(self, inner: str, shape: Shape | None) -> Found:
+        if inner.startswith("secret:") and not self._secrets_anywhere and not (shape and shape.secret):
+            hint = "put it into a connection"
+            raise Missing("secret-in-mapping", "a secret may stand only in connections and in secret options", hint)
+        found = self._lookup.find(inner)
+        if found.text and not found.default and (found.secret or (shape is not None and shape.secret)):
+            self.done.secrets.add(found.text)
+        return found
+
+    def _mixed(self, text: str, shape: Shape | None) -> str:
+        def replace(token: re.Match[str]) -> str:
+            if token["inner"] is None:
+                return "${"
+            return self._literal(self._find(token["inner"], shape).text, shape)
+
+        return _TOKEN.sub(replace, text)
+
+    def _literal(self, text: str, shape: Shape | None) -> str:
+        """Keep what was put into a template from being read as one."""
+        if shape is None or shape.value != "template" or not re.search(r"\{[{%#]", text):
+            return text
+        return re.sub(r"\{([{%#])", r"{{ '{' }}\1", text)
+
+    def _typed(self, found: Found, static: Static, shape: Shape | None) -> Any:
+        if found.default and found.text == "null":
+            self._nulls.append(static.path)
+            return None
+        return typed(self._literal(found.text, shape), static.plain, shape)
+
+    def _put(self, path: Path, value: Any) -> None:
+        if not path:
+            self._document.value = value
+            return
+        holder = _at(self._document.value, path[:-1])
+        if isinstance(holder, (dict, list)):
+            holder[path[-1]] = value  # type: ignore[index]
+
+    def drop_absent(self) -> None:
+        """Take out what ``:-null`` leaves empty: options that know no null, and auth items without their secret."""
+        for path in self._nulls:
+            shape = self._shape.at(path)
+            nullable = shape is None or shape.types is None or "null" in shape.types
+            if nullable and (shape is None or "auth" not in path):
+                continue
+            self._drop(path)
+            if "auth" in path:
+                self._drop_auth(path)
+
+    def _drop_auth(self, path: Path) -> None:
+        at = path.index("auth")
+        item = path[: at + 2]
+        if any(True for _ in _secrets(_at(self._document.value, item), self._shape.at(item))):
+            return
+        if len(item) < len(path):
+            self._drop(item)
+        if not _at(self._document.value, path[: at + 1]):
+            self._drop(path[: at + 1])
+
+    def _drop(self, path: Path) -> None:
+        holder = _at(self._document.value, path[:-1])
+        if isinstance(holder, dict):
+            holder.pop(path[-1], None)
+        elif isinstance(holder, list) and isinstance(path[-1], int) and path[-1] < len(holder):
+            holder[path[-1]] = None
+
+
+def typed(text: str, plain: bool, shape: Shape | None) -> Any:
+    """Return *text* as the type its place asks for; where anything may stand, quoted is text and plain is YAML's."""
+    types = shape.types if shape else None
+    if types is None:
+        return _core(text) if plain else text
+    if "string" in types:
+        value = _core(text) if plain else text
+        return value if type_of(value) in types or (type_of(value) == "integer" and "number" in types) else text
+    if types & {"array", "object"} and text[:1] in ("[", "{"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    if "array" in types:
+        item = shape.child(0) if shape else None
+        return [typed(part.strip(), False, item) for part in text.split(",") if part.strip()]
+    return _core(text)
+
+
+def _core(text: str) -> Any:
+    try:
+        return core(text)
+    except UnquotedNumber:
+        return text
+
+
+def _placeholder(shape: Shape | None) -> Any:
+    """Stand in for a missing value, so that the rest of the document can be checked."""
+    if shape is None:
+        return ""
+    if shape.unit:
+        return _PLACEHOLDERS[shape.unit]
+    types = shape.types or frozenset({"string"})
+    return "" if "string" in types else _PLACEHOLDERS[min(types)]
+
+
+def _secrets(value: Any, shape: Shape | None) -> Iterator[str]:
+    """Yield the secrets that stand in *value*."""
+    if isinstance(value, str) and shape is not None and shape.secret:
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _secrets(item, shape.child(key) if shape else None)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _secrets(item, shape.child(index) if shape else None)
+
+
+def _at(value: Any, path: Path) -> Any:
+    for key in path:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]
+        else:
+            return None
+    return value

@@ -1,0 +1,56 @@
+"""Data to JSON text with decimals as numbers that keep their digits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from engine.errors import RecordError
+
+_write_ascii: Callable[[str], str] = json.encoder.encode_basestring_ascii
+_write_text: Callable[[str], str] = json.encoder.encode_basestring
+
+
+def to_json_text(value: Any, plain: bool = True) -> str:
+    """Write as compact JSON; with *plain* false other letters than ASCII are escaped."""
+    parts: list[str] = []
+    _write(value, parts.append, _write_text if plain else _write_ascii)
+    return "".join(parts)
+
+
+def _write(value: Any, put: Callable[[str], None], text: Callable[[str], str]) -> None:
+    kind = value.__class__
+    if kind is str:
+        put(text(value))
+    elif kind is dict:
+        mark = "{"
+        for key, item in value.items():
+            put(f"{mark}{text(key)}:")
+            _write(item, put, text)
+            mark = ","
+        put("}" if value else "{}")
+    elif kind is list:
+        mark = "["
+        for item in value:
+            put(mark)
+            _write(item, put, text)
+            mark = ","
+        put("]" if value else "[]")
+    else:
+        put(_scalar(value))
+
+
+def _scalar(value: Any) -> str:
+    from engine.expressions.convert import to_text
+
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (int, float, Decimal)):
+        return to_text(value) if not isinstance(value, float) or value == value else _refuse(value)
+    raise RecordError("type", f"{type(value).__name__} cannot be written as JSON")
+
+
+def _refuse(value: Any) -> str:
+    raise RecordError("type", f"{value} cannot be written as JSON")

@@ -1,0 +1,54 @@
+"""Whole batches the plain way, with the face of the generated functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from engine.expressions.plainsteps import Dropped, run_steps
+from engine.expressions.program import Step
+from engine.expressions.values import Settings
+
+Made = tuple[list[Any], Sequence[int], Mapping[str, int], list[Any] | None]
+"""Records, the index each came from, how many each filter dropped, metas where a split changed them."""
+
+BatchFunction = Callable[[Sequence[Any], Sequence[Any], Sequence[Any], Any], Made]
+
+
+def names_of(frame: Any, record: Any, meta: Any, given: Any) -> dict[str, Any]:
+    """Make what templates see."""
+    return {
+        "record": record,
+        "input": given,
+        "meta": meta,
+        "params": frame.params,
+        "trigger": frame.trigger,
+        "run": frame.run,
+        "vars": frame.vars,
+        "results": frame.results,
+        "_now": frame.now,
+    }
+
+
+def plain_batch(steps: tuple[Step, ...], settings: Settings, split: bool) -> BatchFunction:
+    """Return the steps as a function over batches."""
+    run = run_steps(steps, settings)
+
+    def batch(records: Sequence[Any], metas: Sequence[Any], inputs: Sequence[Any], frame: Any) -> Made:
+        out: list[Any] = []
+        origin: list[int] = []
+        made_metas: list[Any] = []
+        dropped: dict[str, int] = {}
+        for index, record in enumerate(records):
+            try:
+                made = run(record, names_of(frame, record, metas[index], inputs[index]))
+            except Dropped as drop:
+                dropped[drop.place] = dropped.get(drop.place, 0) + 1
+                continue
+            for value, names in made:
+                out.append(value)
+                origin.append(index)
+                made_metas.append(names["meta"])
+        return out, origin, dropped, made_metas if split else None
+
+    return batch
