@@ -38,7 +38,7 @@ kill: setup ## kill -9 at random moments of a run, and resume
 	@$(BIN)/pytest tests/acceptance -k kill -v
 
 bench: setup tools ## speed, as ratios against baselines measured in the same run
-	@$(BIN)/python -m benchmarks
+	@code=0; for bench in benchmarks/bench_*.py; do PYTHONPATH=$(CURDIR) $(BIN)/python $$bench || code=1; done; exit $$code
 
 setup: $(VENV)/.ready ## .venv with everything, pinned by hash
 

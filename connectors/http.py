@@ -54,7 +54,7 @@ class HttpConnection:
             credentials(auth, headers),
             proxy=proxy,
             max_response=int(max_response),
-            egress=context.egress or Egress(),
+            egress=Egress.of(context.egress),
         )
         self._tls = tls
         self._verify = verify or {}
@@ -65,12 +65,11 @@ class HttpConnection:
     async def open(self, stack: AsyncExitStack) -> None:
         """Make the session; nothing is reached yet."""
         context = self.context
-        if (self._tls or {}).get("verify") is False:
-            context.note(
-                "warning", "tls-not-verified", f"{context.name}: tls.verify is false, so anybody may pretend to be it"
-            )
         trust = tls_context(context.name, self._tls, context.project)
         self.client = Client(self._access(tls=trust))
+        if (self._tls or {}).get("verify") is False:
+            # said in the log of every run that uses it: see engine.net.target.session
+            self.client.warning = f"{context.name}: tls.verify is false, so anybody may pretend to be it"
         await self.client.open(stack)
 
     async def check(self) -> str:
@@ -96,7 +95,8 @@ class HttpConnection:
             # an address without `verify` may well have nothing at its root
             if failure is not None and (asked or answer.status not in (404, 405)):
                 raise failure
-        return f"{answer.what.partition(': ')[0]} in {took}"
+        warning = "; tls.verify is false" if self.client.warning else ""
+        return f"{answer.what.partition(': ')[0]} in {took}{warning}"
 
     def _expect(self, expect: Expression, answer: Answer) -> None:
         try:
@@ -169,13 +169,13 @@ class HttpSource(BaseSource):
     async def _whole(self, request: Request, page: Page) -> AsyncGenerator[list[Any], None]:
         answer, document = await self.context.call(partial(self._ask, request))
         records = [] if answer.status == 204 else rows(self._records, document, answer.what)
-        page.document, page.headers = document, answer.headers
+        page.document, page.headers, page.url = document, answer.headers, answer.url
         page.add(records)
         yield records
 
     async def _lines(self, request: Request, page: Page) -> AsyncGenerator[list[Any], None]:
         stream = await self.context.call(partial(self._begin, request))
-        page.headers = stream.headers
+        page.headers, page.url = stream.headers, stream.url
         try:
             async for records in lines(stream, self._client.access.max_response, exact=self._exact):
                 page.add(records)
@@ -244,7 +244,9 @@ class HttpTarget(RequestTarget):
         request = self._asking.request(names, self._default, timeout=self.context.timeout)
         if not self._once:
             return request
-        identity = "\0".join((self.context.pipeline or self.context.name, self.context.target, str(keys[0])))
+        context = self.context
+        pipeline = context.pipeline or context.names.get("run", {}).get("pipeline") or context.name
+        identity = "\0".join((pipeline, context.target, str(keys[0])))
         return replace(request, headers={**request.headers, self._once: sha256(identity.encode()).hexdigest()})
 
     def outcome(self, answer: Answer, keys: Keys) -> Receipt:
@@ -267,7 +269,7 @@ async def _session(context: Context, url: str | None, stack: AsyncExitStack) -> 
         return session(context)
     host = urlsplit(url).hostname or context.name
     trust = tls_context(host, None, context.project)
-    client = Client(Access(host, url, tls=trust, egress=context.egress or Egress()))
+    client = Client(Access(host, url, tls=trust, egress=Egress.of(context.egress)))
     await client.open(stack)
     return client
 

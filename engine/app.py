@@ -24,7 +24,7 @@ from engine.runtime.request import Preview, Request, RunResult
 from engine.runtime.runner import Runtime
 from engine.store.base import LogLine, Store
 from engine.store.memory import MemoryStore
-from engine.store.sqlite.store import RESERVE, SqliteStore
+from engine.store.sqlite import SqliteStore
 from engine.telemetry.runlog import log_line
 
 __all__ = ["App", "Preview", "Request", "RunResult", "open_app", "open_reader", "store_path"]
@@ -94,7 +94,7 @@ def _store(project: Project, wait: float) -> Store:
         return MemoryStore()
     sqlite = settings.get("sqlite") or {}
     return SqliteStore(
-        store_path(project), wait=wait, min_free=sqlite.get("min_free"), reserve=sqlite.get("reserve", RESERVE)
+        store_path(project), wait=wait, min_free=sqlite.get("min_free"), reserve=sqlite.get("reserve")
     )
 
 

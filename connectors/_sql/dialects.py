@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import URL, Executable, TableClause, event, make_url
@@ -24,6 +25,8 @@ from sqlalchemy.exc import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from engine.errors import ConnectorError, Disconnected, Misconfigured, Rejected, Transient
+
+T = TypeVar("T")
 
 Use = Literal["read", "write"]
 
@@ -76,6 +79,8 @@ def _sqlite_address(url: URL, project: Path) -> Address:
         raise Misconfigured("url: a SQLite file takes three slashes; write sqlite:///data/bank.db")
     if name in ("", ":memory:") or name.startswith("file:"):
         raise Misconfigured("url: name a database file, such as sqlite:///data/bank.db; one in memory is always empty")
+    if url.query:
+        raise Misconfigured("url: nothing may follow a '?' in the address of a SQLite file; see lock_wait")
     if "\0" in name:
         raise Misconfigured("url: the file name holds a NUL character")
     return Address(url, name, project / Path(name).expanduser())
@@ -130,11 +135,22 @@ def upsert(
     return made.on_conflict_do_update(index_elements=list(key), set_={one: made.excluded[one] for one in overwrite})
 
 
-async def interrupt(connection: AsyncConnection) -> None:
-    """Stop what *connection* runs at the moment, so that closing it need not wait for the end."""
-    if connection.dialect.name == "sqlite" and not connection.closed:
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        await driver.interrupt()
+async def stoppable(connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:
+    """Await *work* on *connection*; cancelled, stop what the database runs and not only the waiting for it."""
+    if connection.dialect.name != "sqlite":
+        return await work
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            # again and again: an interrupt that comes just before a statement begins does not count
+            await driver.interrupt()
+            await asyncio.wait({task}, timeout=0.01)
+        if not task.cancelled():
+            task.exception()
+        raise
 
 
 def refused(error: BaseException) -> bool:
@@ -181,7 +197,7 @@ def explain(error: SQLAlchemyError | OSError, where: Address, doing: str) -> Con
 
 def _explain_sqlite(error: BaseException, where: Address, said: str) -> ConnectorError:
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_CANTOPEN:
+    if code == sqlite3.SQLITE_CANTOPEN or (where.file is not None and where.file.is_dir()):
         return Misconfigured(f"{where.label}: {_unopened(where.file)}")
     if code == sqlite3.SQLITE_READONLY:
         return Misconfigured(f"{said}; a source only reads, and a target needs the right to write the file")

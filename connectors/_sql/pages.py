@@ -67,7 +67,8 @@ class Plan:
         """Return the whole reading as one statement with its values, for what has no key (a view)."""
         named: Any = type(dialect)
         compiled = self.select(None).compile(dialect=named(paramstyle="named"))
-        return parse(str(compiled), f"table {self.shape.name}"), {**compiled.params, **self.values}
+        flat = parse(str(compiled), self.shape.name)
+        return flat, flat.values({**compiled.params, **self.values}, self.shape.name)
 
     def _conditions(self) -> list[ColumnElement[Any]]:
         # a row with a null field has no place in the order, and comparing with it would skip its neighbours

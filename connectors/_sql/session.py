@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connectors._sql.connection import SqlConnection
-from connectors._sql.dialects import explain, interrupt
+from connectors._sql.dialects import explain, stoppable
 from engine.connector import Context
 
 P = ParamSpec("P")
@@ -26,23 +26,21 @@ class Session:
         self._connection: AsyncConnection | None = None
 
     async def call(
-        self, work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]], *given: P.args, **named: P.kwargs
+        self, work: Callable[Concatenate[AsyncConnection, P], Coroutine[Any, Any, T]], *given: P.args, **named: P.kwargs
     ) -> T:
         """Run *work* as one remote call that may be repeated: under timeout, retry and breaker."""
         done: T = await self._context.call(lambda: self.run(work, *given, **named))
         return done
 
     async def run(
-        self, work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]], *given: P.args, **named: P.kwargs
+        self, work: Callable[Concatenate[AsyncConnection, P], Coroutine[Any, Any, T]], *given: P.args, **named: P.kwargs
     ) -> T:
         """Run *work* once. Raises ConnectorError."""
         try:
             if self._connection is None:
                 self._connection = await self._link.engine("read").connect()
-            return await work(self._connection, *given, **named)
+            return await stoppable(self._connection, work(self._connection, *given, **named))
         except asyncio.CancelledError:
-            if self._connection is not None:
-                await interrupt(self._connection)
             await self.release()
             raise
         except (SQLAlchemyError, OSError) as error:

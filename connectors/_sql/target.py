@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connectors._sql.connection import SqlConnection
-from connectors._sql.dialects import explain, interrupt, reason, refused
+from connectors._sql.dialects import explain, reason, refused, stoppable
 from connectors._sql.once import Once
 from connectors._sql.operations import KINDS, Call
 from connectors._sql.steps import Step, Subject, build, tables
@@ -66,11 +65,7 @@ class SqlTarget(BaseTarget):
         """Deliver in one transaction. A refused record is in the receipt with the database's reason."""
         try:
             async with self._link.engine("write").connect() as connection:
-                try:
-                    return await self._transact(connection, load)
-                except asyncio.CancelledError:
-                    await interrupt(connection)
-                    raise
+                return await stoppable(connection, self._transact(connection, load))
         except (SQLAlchemyError, OSError) as error:
             raise explain(error, self._link.address, "writing") from error
 

@@ -67,16 +67,19 @@ def _title(found: ConnectorSchema) -> str:
 
 
 def _describe(session: Session, found: ConnectorSchema) -> None:
+    from engine.definition.shape import Shape
+
     screen, look = session.out, session.out.look
     screen.line(f"{look.paint(found.name, 'strong')}  {_title(found)}")
     others = [kind for kind in found.kinds if kind != found.name]
     if others:
         screen.line(f"  works over connections of kind {', '.join(others)}")
     for role in found.roles:
-        shape = found.role(role).shape
+        document = found.role(role).document
+        shape = Shape.of(document["allOf"][0], document)
         screen.line()
         screen.line(look.paint(_ROLE[role], "strong"))
-        for line in table(_options(shape), look, ("option", "type", "default", ""), indent="  "):
+        for line in table(_options(shape), look, ("option", "type", "default", ""), indent="  ", wrap=True):
             screen.line(line)
         for example in shape.first("examples") or ():
             screen.line()
@@ -90,9 +93,9 @@ def _placed(name: str, role: str, example: Any) -> Any:
 
 
 def _options(shape: Shape, prefix: str = "", depth: int = 0) -> list[list[str | Cell]]:
-    required = {key for part in shape.parts for key in part.get("required", ())}
+    required = set(shape.parts[0].get("required", ()))
     rows: list[list[str | Cell]] = []
-    for key in list(shape.keys()):
+    for key in shape.known():
         child = shape.child(key)
         default = child.first("default") if child else None
         needed = key in required
@@ -104,7 +107,7 @@ def _options(shape: Shape, prefix: str = "", depth: int = 0) -> list[list[str | 
                 _about(child),
             ]
         )
-        if child is not None and child.keys() and depth < 2:
+        if child is not None and child.known() and depth < 2:
             rows += _options(child, f"{prefix}{key}.", depth + 1)
     return rows
 

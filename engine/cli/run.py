@@ -67,7 +67,11 @@ def select(session: Session, names: Sequence[str]) -> tuple[Project, list[Pipeli
     from engine.compiler.check import check
 
     files = {name: _file(session, name) for name in names if name.endswith((".yaml", ".yml"))}
-    project, problems = session.read(list(files.values()))
+    project, problems = session.read()
+    known = {Path(one.origin.file) for one in project.pipelines.values()} | {Path(one.file) for one in problems}
+    outside = [file for file in files.values() if file not in known]
+    if outside:
+        project, problems = session.read(outside)
     chosen = [_find(session, project, problems, name, files.get(name)) for name in names]
     needed = {one.origin.file for one in chosen} | {"engine.yaml"}
     for one in chosen:

@@ -73,7 +73,7 @@ class Session:
 
         if not self.root.is_dir():
             raise click.UsageError(f"the project folder {self.root} does not exist; name it with --project DIR")
-        project, problems = load(self.root, environ=self.environ(), paths=paths, skip_env=skip_env)
+        project, problems = load(self.root.resolve(), environ=self.environ(), paths=paths, skip_env=skip_env)
         self.out.mask = self.err.mask = Redactor(project.secrets)
         self._loaded = project
         return project, list(problems)

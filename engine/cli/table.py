@@ -17,18 +17,32 @@ class Cell(NamedTuple):
     right: bool = False
 
 
-def table(rows: Sequence[Sequence[str | Cell]], look: Look, heads: Sequence[str] = (), indent: str = "") -> list[str]:
-    """Lay out *rows* under dim *heads*; the widest text column gives way when the terminal is narrow."""
+def table(
+    rows: Sequence[Sequence[str | Cell]], look: Look, heads: Sequence[str] = (), indent: str = "", wrap: bool = False
+) -> list[str]:
+    """Lay out *rows* under dim *heads*; the widest text column gives way when the terminal is narrow.
+
+    With *wrap* the last column goes on below itself instead of being clipped.
+    """
     cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
     right = [any(cell.right for cell in column) for column in zip(*cells, strict=True)] if cells else []
     if heads:
         cells.insert(0, [Cell(head, "detail", r) for head, r in zip(heads, right, strict=True)])
-    widths = _fit([max(map(_wide, column)) for column in zip(*cells, strict=True)], look.width - len(indent))
+    widths = [max(len(cell.text) for cell in column) for column in zip(*cells, strict=True)]
+    room = look.width - len(indent)
+    if wrap and widths:
+        widths[-1] = min(widths[-1], max(room - sum(widths[:-1]) - 2 * (len(widths) - 1), 24))
+        cells = [line for row in cells for line in _wrapped(row, widths[-1])]
+    widths = _fit(widths, room)
     return [indent + _line(row, widths, look) for row in cells]
 
 
-def _wide(cell: Cell) -> int:
-    return len(cell.text)
+def _wrapped(row: list[Cell], width: int) -> list[list[Cell]]:
+    from textwrap import wrap
+
+    first, *more = wrap(row[-1].text, width) or [""]
+    below = [[*(Cell("") for _ in row[:-1]), row[-1]._replace(text=text)] for text in more]
+    return [[*row[:-1], row[-1]._replace(text=first)], *below]
 
 
 def _fit(widths: list[int], room: int) -> list[int]:

@@ -37,7 +37,7 @@ def validate(session: Session, paths: tuple[Path, ...], form: str, strict: bool,
     """
     began = time.perf_counter()
     chosen = [inside(session, path) for path in paths]
-    project, problems = session.load([path for path in chosen if path.suffix], skip_env=skip_env)
+    project, problems = session.load(chosen, skip_env=skip_env)
     problems = [problem for problem in problems if _chosen(problem.file, chosen)]
     files = _files(project, chosen)
     if form == "json":

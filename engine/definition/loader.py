@@ -267,7 +267,7 @@ class _Load:
         texts = {file.document.file: file.document for file in files}
         for definition in list(built.values()):
             document = texts[definition.origin.file]
-            for finding, severity in lints.lint(definition, document):
+            for finding, severity in lints.lint(definition):
                 self._problems.append(problem(document, finding, severity))
                 if severity == "error":
                     built.pop(definition.name, None)

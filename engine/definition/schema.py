@@ -90,7 +90,7 @@ class ConnectorSchema:
         if role not in self._roles:
             local = self.document["definitions"]
             document = bundle({"definitions": local, "allOf": [local[role]]}, self._shared)
-            self._roles[role] = Schema(document, Shape.of(local[role], document))
+            self._roles[role] = Schema(document, Shape.of(document["allOf"][0], document))
         return self._roles[role]
 
 

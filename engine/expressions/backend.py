@@ -1,4 +1,4 @@
-"""How plans run: the one place that chooses the plain evaluation or the generated code."""
+"""How plans run: generated code, and record by record where one becomes several."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.errors import RecordError
-from engine.expressions import plainsteps
-from engine.expressions.oracle import evaluator, rendering, search
-from engine.expressions.plainbatch import BatchFunction, names_of, plain_batch
-from engine.expressions.plan import Node, Query
+from engine.expressions.generate import functions
+from engine.expressions.generate.functions import guarded
+from engine.expressions.plainbatch import BatchFunction, plain_batch
+from engine.expressions.plainsteps import Evaluate
+from engine.expressions.plan import Node
 from engine.expressions.program import Step
 from engine.expressions.values import Settings
 
@@ -18,36 +19,43 @@ Single = Callable[[Any, Any, Any, Any], Any]
 
 def batch(steps: tuple[Step, ...], settings: Settings, split: bool) -> BatchFunction:
     """Compile steps over batches."""
-    return plain_batch(steps, settings, split)
+    if not split:
+        return guarded(functions.batch(steps, settings))
+
+    def make(node: Node) -> Evaluate:
+        run = single(node, settings)
+        return lambda data, names: run(data, names["meta"], names["input"], names["_frame"])
+
+    return plain_batch(steps, make, split)
 
 
 def single(node: Node, settings: Settings) -> Single:
     """Compile a value over one record: record, meta, input, frame."""
-    run = evaluator(node, settings)
-    return lambda record, meta, given, frame: run(record, names_of(frame, record, meta, given))
+    return guarded(functions.single(node, settings))
 
 
 def condition(node: Node, settings: Settings) -> Single:
     """Compile a condition over one record."""
-    run = plainsteps.condition(node, settings)
-    return lambda record, meta, given, frame: run(record, names_of(frame, record, meta, given))
+    return guarded(functions.single(node, settings, as_condition=True))
 
 
 def query(node: Node, settings: Settings) -> Callable[[Any], Any]:
     """Compile JMESPath over a document."""
-    assert isinstance(node, Query)
-    return lambda document: search(node.tree, document, settings, settings.clock())
+    return guarded(functions.query(node, settings))
 
 
 def template(text: str, settings: Settings) -> Callable[[Mapping[str, Any]], Any]:
     """Compile a template over names; raises RecordError."""
-    from engine.expressions.jinja.template import explain
+    made = functions.template(text, settings)
+    if made is not None:
+        return guarded(made)
+    from engine.expressions.jinja.template import compile_text, explain
 
-    made = rendering(text, settings)
+    rendering = compile_text(text, settings)
 
     def run(names: Mapping[str, Any]) -> Any:
         try:
-            return made.render(names)
+            return rendering.render(names)
         except RecordError:
             raise
         except Exception as error:

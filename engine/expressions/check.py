@@ -59,7 +59,13 @@ def read_key(reader: Reader, value: Any, path: Path) -> list[Node]:
         name = changing(node)
         if name:
             hint = "a key must be the same when the record is sent again"
-            reader.issue("changes-in-key", f"the value of {name}() changes from one moment to the next", hint, place, part.find(name))
+            reader.issue(
+                "changes-in-key",
+                f"the value of {name}() changes from one moment to the next",
+                hint,
+                place,
+                part.find(name),
+            )
         nodes.append(node)
     return nodes
 

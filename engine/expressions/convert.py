@@ -68,7 +68,9 @@ def to_integer(value: Any) -> int:
         return value  # type: ignore[no-any-return]
     if kind is str and _INTEGER.match(value.strip()):
         return int(value)
-    if (kind is float and value.is_integer()) or (kind is Decimal and _small(value) and value == value.to_integral_value()):
+    if (kind is float and value.is_integer()) or (
+        kind is Decimal and _small(value) and value == value.to_integral_value()
+    ):
         return int(value)
     raise _refuse(value, "a whole number")
 

@@ -25,7 +25,9 @@ def inspect_tree(text: str, tree: dict[str, Any], path: Path) -> Iterator[Issue]
             yield Issue("expression", f"a step of 0 in {text!r}", "leave it out, or use 1", path, None)
         elif kind == "field" and node["value"] in _WORDS and f'"{node["value"]}"' not in text:
             word = node["value"]
-            yield Issue("expression", f"{word} is read as a field in {text!r}", f"write `{word}`", path, text.find(word))
+            yield Issue(
+                "expression", f"{word} is read as a field in {text!r}", f"write `{word}`", path, text.find(word)
+            )
     for name in sorted(set(roots(tree)) & ROOTS):
         yield root_issue(name, text, path)
 
@@ -53,7 +55,9 @@ def _function(text: str, node: dict[str, Any], path: Path) -> Iterator[Issue]:
     for position, child in enumerate(node["children"]):
         is_reference, wants = child["type"] == "expref", position in STOCK.get(name, ((), 0, 0))[0]
         if is_reference != wants:
-            what = f"{name}() takes an expression with & as argument {position + 1}" if wants else f"{name}() takes no &"
+            what = (
+                f"{name}() takes an expression with & as argument {position + 1}" if wants else f"{name}() takes no &"
+            )
             yield Issue("expression", what, f"such as {name}(…, &field)" if wants else "", path, at)
 
 

@@ -136,7 +136,8 @@ def _template_reads(node: Text) -> list[Pattern]:
 
     tree, _ = parse(node.text, node.path)
     found: set[Pattern] = set()
-    for access in tree.find_all((nodes.Getattr, nodes.Getitem)) if tree is not None else ():
+    lookups: Any = tree.find_all((nodes.Getattr, nodes.Getitem)) if tree is not None else ()
+    for access in lookups:
         if isinstance(access.node, nodes.Name) and access.node.name in ("record", "input", "item"):
             name = access.attr if isinstance(access, nodes.Getattr) else getattr(access.arg, "value", None)
             if isinstance(name, str):

@@ -60,14 +60,13 @@ def search(tree: dict[str, Any], data: Any, settings: Settings, now: Any) -> Any
 def lookup(data: Any, steps: tuple[str | int, ...], missing: str) -> Any:
     """Follow a plain path; an absent step rejects, null goes on as null."""
     value = data
+    step: Any
     for position, step in enumerate(steps):
-        if isinstance(step, str) and isinstance(value, dict) and step in value:
+        if (isinstance(step, str) and isinstance(value, dict) and step in value) or (
+            isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value)
+        ):
             value = value[step]
-        elif isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value):
-            value = value[step]
-        elif value is None and position:
-            return None
-        elif missing == "null":
+        elif (value is None and position) or missing == "null":
             return None
         else:
             raise RecordError("missing-field", written(steps[: position + 1]))
@@ -178,4 +177,6 @@ def _replaced(facts: tuple[Any, ...]) -> Settings:
 
 
 def _missing(settings: Settings, missing: Any) -> Settings:
-    return _replaced((settings.timezone, missing, settings.omit_null, settings.root, tuple(settings.roots), settings.clock))
+    return _replaced(
+        (settings.timezone, missing, settings.omit_null, settings.root, tuple(settings.roots), settings.clock)
+    )

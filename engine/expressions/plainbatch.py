@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.expressions.plainsteps import Dropped, run_steps
+from engine.expressions.plainsteps import Dropped, Make, run_steps
 from engine.expressions.program import Step
-from engine.expressions.values import Settings
 
 Made = tuple[list[Any], Sequence[int], Mapping[str, int], list[Any] | None]
 """Records, the index each came from, how many each filter dropped, metas where a split changed them."""
@@ -27,12 +26,13 @@ def names_of(frame: Any, record: Any, meta: Any, given: Any) -> dict[str, Any]:
         "vars": frame.vars,
         "results": frame.results,
         "_now": frame.now,
+        "_frame": frame,
     }
 
 
-def plain_batch(steps: tuple[Step, ...], settings: Settings, split: bool) -> BatchFunction:
+def plain_batch(steps: tuple[Step, ...], make: Make, split: bool) -> BatchFunction:
     """Return the steps as a function over batches."""
-    run = run_steps(steps, settings)
+    run = run_steps(steps, make)
 
     def batch(records: Sequence[Any], metas: Sequence[Any], inputs: Sequence[Any], frame: Any) -> Made:
         out: list[Any] = []

@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.errors import RecordError, dotted
-from engine.expressions.oracle import Evaluate, evaluator
 from engine.expressions.plan import Node
 from engine.expressions.program import Check, Filter, Map, OmitNull, Remove, Set_, Split, Step, Switch, Validate
 from engine.expressions.schema import compile_schema
 from engine.expressions.shaping import boolean, without, without_null
-from engine.expressions.values import Settings
 
 Names = Mapping[str, Any]
-Out = Callable[[Any, Names], None]
+Evaluate = Callable[[Any, Names], Any]
+Make = Callable[[Node], Evaluate]
+"""Makes the evaluation of a value, the plain way or by generated code."""
 
 
-class Dropped(Exception):  # noqa: N818
+class Dropped(Exception):
     """A filter dropped the record."""
 
     def __init__(self, place: str) -> None:
@@ -28,9 +28,9 @@ class Dropped(Exception):  # noqa: N818
 Run = Callable[[Any, dict[str, Any]], list[tuple[Any, dict[str, Any]]]]
 
 
-def run_steps(steps: tuple[Step, ...], settings: Settings) -> Run:
+def run_steps(steps: tuple[Step, ...], make: Make) -> Run:
     """Return what takes a record through steps: the records it becomes, each with its names."""
-    actions = [_action(step, settings) for step in steps]
+    actions = [_action(step, make) for step in steps]
 
     def run(record: Any, names: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
         current = [(record, names)]
@@ -41,9 +41,9 @@ def run_steps(steps: tuple[Step, ...], settings: Settings) -> Run:
     return run
 
 
-def condition(node: Node, settings: Settings) -> Evaluate:
+def condition(node: Node, make: Make) -> Evaluate:
     """Return what evaluates a condition."""
-    evaluate = evaluator(node, settings)
+    evaluate = make(node)
 
     def run(data: Any, names: Names) -> Any:
         value = evaluate(data, names)
@@ -55,8 +55,8 @@ def condition(node: Node, settings: Settings) -> Evaluate:
     return run
 
 
-def _action(step: Step, settings: Settings) -> Run:
-    make: dict[type[Step], Callable[[Any, Settings], Run]] = {
+def _action(step: Step, make: Make) -> Run:
+    kinds: dict[type[Step], Callable[[Any, Make], Run]] = {
         Filter: _filter,
         Map: _map,
         Set_: _set,
@@ -65,17 +65,17 @@ def _action(step: Step, settings: Settings) -> Run:
         Validate: _validate,
         Split: _split,
         Switch: _switch,
-        OmitNull: lambda step, settings: lambda record, names: [_with(without_null(record), names)],
+        OmitNull: lambda step, make: lambda record, names: [_with(without_null(record), names)],
     }
-    return make[type(step)](step, settings)
+    return kinds[type(step)](step, make)
 
 
 def _with(record: Any, names: dict[str, Any], **more: Any) -> tuple[Any, dict[str, Any]]:
     return record, {**names, "record": record, **more}
 
 
-def _filter(step: Filter, settings: Settings) -> Run:
-    holds = condition(step.condition, settings)
+def _filter(step: Filter, make: Make) -> Run:
+    holds = condition(step.condition, make)
 
     def run(record: Any, names: dict[str, Any]) -> list[Any]:
         if not holds(record, names):
@@ -85,13 +85,13 @@ def _filter(step: Filter, settings: Settings) -> Run:
     return run
 
 
-def _map(step: Map, settings: Settings) -> Run:
-    evaluate = evaluator(step.value, settings)
+def _map(step: Map, make: Make) -> Run:
+    evaluate = make(step.value)
     return lambda record, names: [_with(evaluate(record, names), names)]
 
 
-def _set(step: Set_, settings: Settings) -> Run:
-    evaluate = evaluator(step.fields, settings)
+def _set(step: Set_, make: Make) -> Run:
+    evaluate = make(step.fields)
 
     def run(record: Any, names: dict[str, Any]) -> list[Any]:
         if not isinstance(record, dict):
@@ -101,7 +101,7 @@ def _set(step: Set_, settings: Settings) -> Run:
     return run
 
 
-def _remove(step: Remove, settings: Settings) -> Run:
+def _remove(step: Remove, make: Make) -> Run:
     def run(record: Any, names: dict[str, Any]) -> list[Any]:
         for path in step.paths:
             record = without(record, path)
@@ -110,9 +110,9 @@ def _remove(step: Remove, settings: Settings) -> Run:
     return run
 
 
-def _check(step: Check, settings: Settings) -> Run:
-    holds = condition(step.that, settings)
-    words = evaluator(step.message, settings) if isinstance(step.message, Node) else None
+def _check(step: Check, make: Make) -> Run:
+    holds = condition(step.that, make)
+    words = make(step.message) if isinstance(step.message, Node) else None
 
     def run(record: Any, names: dict[str, Any]) -> list[Any]:
         if not holds(record, names):
@@ -122,7 +122,7 @@ def _check(step: Check, settings: Settings) -> Run:
     return run
 
 
-def _validate(step: Validate, settings: Settings) -> Run:
+def _validate(step: Validate, make: Make) -> Run:
     check = compile_schema(step.schema)
 
     def run(record: Any, names: dict[str, Any]) -> list[Any]:
@@ -136,8 +136,8 @@ def _validate(step: Validate, settings: Settings) -> Run:
     return run
 
 
-def _split(step: Split, settings: Settings) -> Run:
-    evaluate = evaluator(step.source, settings)
+def _split(step: Split, make: Make) -> Run:
+    evaluate = make(step.source)
 
     def run(record: Any, names: dict[str, Any]) -> list[Any]:
         elements = evaluate(record, names)
@@ -149,9 +149,9 @@ def _split(step: Split, settings: Settings) -> Run:
     return run
 
 
-def _switch(step: Switch, settings: Settings) -> Run:
+def _switch(step: Switch, make: Make) -> Run:
     cases = [
-        (condition(when, settings) if when is not None else None, run_steps(steps, settings)) for when, steps in step.cases
+        (condition(when, make) if when is not None else None, run_steps(steps, make)) for when, steps in step.cases
     ]
 
     def run(record: Any, names: dict[str, Any]) -> list[Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from engine.errors import Path, dotted
 
-
 _INSIDE = frozenset({"$value", "$field", "$const", "$each"})
 
 

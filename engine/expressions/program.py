@@ -218,7 +218,9 @@ class Program:
             hint = "write switch: [{when: …, steps: […]}, {else: […]}]"
             self.reader.issue("step", "switch takes a list of cases", hint, path)
             return None
-        return Switch(path, tuple(self._case(case, (*path, index), index == len(body) - 1) for index, case in enumerate(body)))
+        return Switch(
+            path, tuple(self._case(case, (*path, index), index == len(body) - 1) for index, case in enumerate(body))
+        )
 
     def _case(self, case: Any, path: Path, last: bool) -> tuple[Node | None, tuple[Step, ...]]:
         if isinstance(case, Mapping) and set(case) == {"else"}:
@@ -240,7 +242,7 @@ class Program:
             if not isinstance(step, Mapping) or len(step) != 1:
                 self.reader.issue("step", "a step has one key, such as filter or map", "", place)
                 continue
-            (kind, body), = step.items()
+            ((kind, body),) = step.items()
             read = self.step(str(kind), body, (*place, kind))
             if read is not None:
                 made.append(read)

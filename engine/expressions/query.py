@@ -121,7 +121,9 @@ def _hyphen(text: str, bare: str, path: Path) -> Issue | None:
         return None
     word, at = match[0], match.start() + match[0].index("-")
     if word != text.strip():
-        hint = f'for a field with a hyphen write "{word}" in double quotes; arithmetic needs a template, {{{{ … - … }}}}'
+        hint = (
+            f'for a field with a hyphen write "{word}" in double quotes; arithmetic needs a template, {{{{ … - … }}}}'
+        )
     else:
         hint = f"for the text write {{$const: {word}}}, for a field with a hyphen '\"{word}\"'"
     return Issue("expression", f"unknown token '-' at {at + 1} in {text!r}", hint, path, at)
@@ -139,7 +141,7 @@ def _arithmetic(text: str, bare: str, path: Path) -> Issue | None:
     if not match:
         return None
     names = re.findall(r"[A-Za-z_][\w.]*", bare)
-    left, right = (f"record.{name}" for name in (names + ["a", "b"])[:2])
+    left, right = (f"record.{name}" for name in [*names, "a", "b"][:2])
     hint = f'use a template: "{{{{ {left} {match[1]} {right} }}}}"'
     return Issue("expression", f"JMESPath has no arithmetic ('{match[1]}' in {text!r})", hint, path, match.start(1))
 
@@ -171,7 +173,11 @@ def _quoted(text: str, path: Path) -> list[Issue]:
         word = token["value"]
         issues.append(
             Issue(
-                "quoted-field", f'"{word}" in double quotes is a field name', f"for the text write '{word}'", path, token["start"]
+                "quoted-field",
+                f'"{word}" in double quotes is a field name',
+                f"for the text write '{word}'",
+                path,
+                token["start"],
             )
         )
     return issues

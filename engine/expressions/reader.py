@@ -12,7 +12,19 @@ from engine.expressions.plan import Const, Each, Field, Fields, Items, Lookup, N
 from engine.expressions.query import ROOTS, dollar_template, nearest, parse
 from engine.expressions.values import Issue
 
-KEYS = ("$value", "$const", "$default", "$field", "$type", "$format", "$scale", "$required", "$sensitive", "$each", "$map")
+KEYS = (
+    "$value",
+    "$const",
+    "$default",
+    "$field",
+    "$type",
+    "$format",
+    "$scale",
+    "$required",
+    "$sensitive",
+    "$each",
+    "$map",
+)
 SOURCES = ("$value", "$const", "$field", "$each")
 TYPES = ("string", "integer", "number", "decimal", "boolean", "date", "datetime", "json")
 _WORDS = frozenset({"true", "false", "null"})
@@ -173,7 +185,7 @@ class Reader:
 
     def _format(self, kind: Any, pattern: Any, path: Path) -> None:
         if not isinstance(pattern, str):
-            self.issue("field", "$format is a text such as \"0.00\" or \"%d/%m/%Y\"", "quote it", path)
+            self.issue("field", '$format is a text such as "0.00" or "%d/%m/%Y"', "quote it", path)
         elif kind in ("date", "datetime"):
             from engine.expressions.library.dates import check_format
 

@@ -10,6 +10,7 @@ from engine.expressions import backend
 from engine.expressions.check import read_key
 from engine.expressions.keys import joined_key, key_part
 from engine.expressions.paths import is_template
+from engine.expressions.plainbatch import BatchFunction
 from engine.expressions.plan import Node
 from engine.expressions.program import Map, OmitNull, Program, Step, splits
 from engine.expressions.reader import Reader
@@ -27,7 +28,7 @@ def _errors(issues: Sequence[Issue]) -> None:
 class CompiledStage:
     """A run of neighbouring steps over whole batches."""
 
-    def __init__(self, label: str, batch: backend.BatchFunction) -> None:
+    def __init__(self, label: str, batch: BatchFunction) -> None:
         self.label = label
         self._batch = batch
 
@@ -57,7 +58,8 @@ class CompiledStage:
         renewed = False
         for index, record in enumerate(records):
             one = self.apply([record], [metas[index]], [inputs[index]], frame)
-            failed.update({index: found for found in one.failed.values()})
+            if one.failed:
+                failed[index] = one.failed[0]
             out.extend(one.records)
             origin.extend([index] * len(one.records))
             renewed = renewed or one.metas is not None

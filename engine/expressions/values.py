@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone, tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path as FilePath
 from typing import Any, Literal, Protocol
 
@@ -23,14 +23,14 @@ ALL_NAMES = TARGET_NAMES | SOURCE_NAMES | {"records", "item"}
 
 
 def _system_clock() -> datetime:
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The static facts of one pipeline."""
 
-    timezone: tzinfo = timezone.utc
+    timezone: tzinfo = UTC
     """Reads times that have no offset."""
     missing: Literal["reject", "null"] = "reject"
     """What an absent step of a plain path does."""

@@ -61,6 +61,8 @@ class Client:
 
     def __init__(self, access: Access, *, resolver: AbstractResolver | None = None, guarded: bool = True) -> None:
         self.access = access
+        self.warning = ""
+        """What the log of every run that uses it should say."""
         self.origin = _checked_origin(access)
         hosts = [access.base, access.proxy or "", proxy.choose(access.base, access.proxy) or ""]
         own = frozenset((urlsplit(url).hostname or "").rstrip(".") for url in hosts) - {""}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from engine.errors import Misconfigured
@@ -38,6 +39,13 @@ class Egress:
     private: Literal["deny", "allow"] = "deny"
     allow: tuple[str, ...] = ()
     """Host names, ``*.suffix``, addresses and networks such as ``10.1.0.0/16``."""
+
+    @classmethod
+    def of(cls, given: Any) -> Egress:
+        """Take a policy, or the settings ``{private, allow}`` it is made from; None means the default."""
+        if isinstance(given, Mapping):
+            return cls(given.get("private") or "deny", tuple(given.get("allow") or ()))
+        return given if isinstance(given, Egress) else cls()
 
     def lists(self, host: str, address: Address | None) -> bool:
         """Whether ``allow`` names the host or its address."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from urllib.parse import urljoin
 
 from engine.connector import Expression
 from engine.errors import Misconfigured, RecordError
@@ -40,6 +41,8 @@ class Page:
     count: int = 0
     begin: Sequence[Any] = ()
     """Its first records."""
+    url: str = ""
+    """Where it came from; the next address may be relative to it."""
 
     def add(self, records: Sequence[Any]) -> None:
         """Count records; keep the first ones, by which a repeated page is known."""
@@ -143,7 +146,7 @@ class Paging:
 
     def _next_link(self, turn: Turn, page: Page) -> Turn | None:
         url = next_link(page.headers)
-        return Turn({}, url, turn.number + 1) if url else None
+        return Turn({}, urljoin(page.url, url), turn.number + 1) if url else None
 
     def _next_url(self, turn: Turn, page: Page) -> Turn | None:
         url = self._find("from", page.document)
@@ -151,7 +154,7 @@ class Paging:
             return None
         if not isinstance(url, str):
             raise Misconfigured(f"{self.name}: paginate.next_url must give the text of an address")
-        return Turn({}, url, turn.number + 1)
+        return Turn({}, urljoin(page.url, url), turn.number + 1)
 
     def _find(self, option: str, document: Any) -> Any:
         expression: Expression = self.options[option]

@@ -88,11 +88,11 @@ class RequestTarget(BaseTarget):
                 if isinstance(error, Uncertain):
                     uncertain[index] = str(error)
                 left = {later: str(error) for later in range(index, count) if later not in uncertain}
-                return Receipt(rejected, left, uncertain, getattr(error, "retry_after", None), warnings)
+                return Receipt(rejected, left, uncertain, getattr(error, "retry_after", None), tuple(warnings))
             rejected.update((index, why) for why in one.rejected.values())
             uncertain.update((index, why) for why in one.uncertain.values())
             warnings += one.warnings
-        return Receipt(rejected, {}, uncertain, None, warnings)
+        return Receipt(rejected, {}, uncertain, None, tuple(warnings))
 
     async def _one(self, load: Outgoing, index: int) -> Receipt:
         names = {
@@ -112,4 +112,6 @@ def session(context: Context) -> Client:
     client = getattr(context.connection, "client", None)
     if not isinstance(client, Client):
         raise Misconfigured(f"{context.name}: it needs `connection`, the name of an http connection")
+    if client.warning:
+        context.note("warning", "tls-not-verified", client.warning)
     return client

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import sysconfig
 import venv
 import zipfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +28,7 @@ mapping:
   number: id
   total: total
 target:
-  sql: {connection: shop, upsert: copies}
+  sql: {connection: shop, upsert: {table: copies}}
   key: number
 """
 CONNECTION = "connections: {shop: {sql: {url: sqlite:///shop.db}}}\n"
@@ -104,6 +106,19 @@ def test_it_says_its_version(installed: Installed, tmp_path: Path) -> None:
 def test_it_validates_a_project_elsewhere(installed: Installed, project: Path) -> None:
     done = installed.run(project, "engine", "validate")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_runs_a_pipeline_elsewhere(installed: Installed, project: Path) -> None:
+    """Connectors, store and expressions are all inside."""
+    with closing(sqlite3.connect(project / "shop.db")) as shop, shop:
+        shop.execute("create table orders (id integer primary key, total real)")
+        shop.execute("create table copies (number integer primary key, total real)")
+        shop.executemany("insert into orders values (?, ?)", [(1, 2.5), (2, 7.25)])
+    done = installed.run(project, "engine", "run", "copy-orders")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with closing(sqlite3.connect(project / "shop.db")) as shop:
+        assert shop.execute("select * from copies order by number").fetchall() == [(1, 2.5), (2, 7.25)]
+    assert (project / "data" / "engine.db").is_file()
 
 
 def test_it_knows_its_schemas(installed: Installed, project: Path) -> None:

@@ -183,7 +183,7 @@ async def test_a_database_of_another_program_is_refused(path: Path) -> None:
     path.parent.mkdir()
     change(path, "CREATE TABLE theirs (id)")
     for attempt in (opened, read):
-        with pytest.raises(Unavailable, match="another program; set store.sqlite.path"):
+        with pytest.raises(Unavailable, match=r"another program; set store\.sqlite\.path"):
             await attempt(path)
 
 
@@ -192,7 +192,7 @@ async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("these are my notes, not a database " * 100)
     for attempt in (opened, read):
-        with pytest.raises(StoreFailed, match="damaged .* put a backup in its place"):
+        with pytest.raises(StoreFailed, match=r"damaged .* put a backup in its place"):
             await attempt(path)
     assert path.read_text().startswith("these are my notes")
 

@@ -117,7 +117,9 @@ class QueryWriter:
     ) -> str:
         writer, made, element = self.writer, self.writer.temp(), self.writer.temp()
         if right["type"] == "identity" and condition is None:
-            writer.line(f"{made} = [{element} for {element} in {elements} if {element} is not None] if {test} else None")
+            writer.line(
+                f"{made} = [{element} for {element} in {elements} if {element} is not None] if {test} else None"
+            )
             return made
         writer.line(f"{made} = None")
         with writer.block(f"if {test}:"):
@@ -205,6 +207,10 @@ class QueryWriter:
                 return f"{one} {'!=' if negate else '=='} {value!r}"
             if value.__class__ is int:
                 test = f"{one} == {value!r}" + (f" and {one}.__class__ is not bool" if value in (0, 1) else "")
+                return f"not ({test})" if negate else test
+            if value.__class__ is float and math.isfinite(value):
+                slow = f"{self.writer.constant(runtime.equal, 'equal')}({one}, {value!r})"
+                test = f"{one} == {value!r} if {one}.__class__ is float or {one}.__class__ is int else {slow}"
                 return f"not ({test})" if negate else test
         other = self.emit(right, given, scope)
         return f"{negate}{self.writer.constant(runtime.equal, 'equal')}({one}, {other})"

@@ -57,7 +57,9 @@ def _ordered(sign: str, compare: Callable[[Any, Any], Any]) -> Callable[[Any, An
         if one is str and other is str:
             return compare(left, right)
         if (one is str or one in NUMBERS) and (other is str or other in NUMBERS):
-            raise RecordError("type", f"{shown(left)} {sign} {shown(right)} compares {kind_of(left)} with {kind_of(right)}")
+            raise RecordError(
+                "type", f"{shown(left)} {sign} {shown(right)} compares {kind_of(left)} with {kind_of(right)}"
+            )
         return None
 
     return run

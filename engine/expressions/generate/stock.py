@@ -234,7 +234,15 @@ def to_number(value: Any) -> Any:
             return None
 
 
-_TYPES = {str: "string", bool: "boolean", list: "array", dict: "object", int: "number", float: "number", Decimal: "number"}
+_TYPES = {
+    str: "string",
+    bool: "boolean",
+    list: "array",
+    dict: "object",
+    int: "number",
+    float: "number",
+    Decimal: "number",
+}
 
 
 def type_of(value: Any) -> str | None:

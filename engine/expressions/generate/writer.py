@@ -69,7 +69,11 @@ class Writer:
 
     def constant(self, value: Any, prefix: str = "k") -> str:
         """Bind an object to a global name of the function, once."""
-        key = (prefix, id(value)) if not isinstance(value, (str, int, float, bytes)) else (prefix, value.__class__, repr(value))
+        key = (
+            (prefix, id(value))
+            if not isinstance(value, (str, int, float, bytes))
+            else (prefix, value.__class__, repr(value))
+        )
         if key not in self._constants:
             name = f"{prefix}{len(self._constants)}"
             self._constants[key] = name

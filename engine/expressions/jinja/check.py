@@ -76,7 +76,9 @@ def parse(text: str, path: Path, visible: Set[str] = ALL_NAMES) -> tuple[nodes.T
     except TemplateSyntaxError as error:
         return None, [_syntax(text, error, path)]
     except (RecursionError, ValueError, MemoryError):
-        return None, [Issue("too-complex", "the template nests too deeply or holds a number too long", "split it", path)]
+        return None, [
+            Issue("too-complex", "the template nests too deeply or holds a number too long", "split it", path)
+        ]
     if depth > MAX_DEPTH:
         found = f"the template nests {depth} levels deep, and {MAX_DEPTH} are allowed"
         return None, [Issue("too-complex", found, "split it", path)]
@@ -130,7 +132,9 @@ class _Judge:
             if not isinstance(node, _ALLOWED):
                 kind = type(node).__name__
                 written = _WRITTEN.get(kind, "{% " + kind.lower() + " %}")
-                yield self._issue("template", f"{written} is not allowed in templates", "if, for and set are what there is")
+                yield self._issue(
+                    "template", f"{written} is not allowed in templates", "if, for and set are what there is"
+                )
             elif isinstance(node, nodes.Name) and node.ctx == "load":
                 yield from self._name(node.name, id(node) in called, own | ({"loop"} if loops else set()))
             elif isinstance(node, nodes.Name):
@@ -161,14 +165,20 @@ class _Judge:
                 hint = nearest(name, [*library()]) or "the function library is in the reference"
                 yield self._issue("unknown-function", f"there is no function '{name}'", hint, name)
         elif name == "records" and "record" in self.visible:
-            yield self._issue("records-without-batch", "'records' needs batch", "use record, or give the target a batch", name)
+            yield self._issue(
+                "records-without-batch", "'records' needs batch", "use record, or give the target a batch", name
+            )
         elif name in ALL_NAMES:
             seen = ", ".join(sorted(self.visible))
             yield self._issue("unknown-name", f"'{name}' is not available here", f"there are {seen}", name)
         else:
             hint = nearest(name, sorted(self.visible))
             if not hint:
-                hint = f"a field of the record is record.{name}" if "record" in self.visible else f"there are {', '.join(sorted(self.visible))}"
+                hint = (
+                    f"a field of the record is record.{name}"
+                    if "record" in self.visible
+                    else f"there are {', '.join(sorted(self.visible))}"
+                )
             yield self._issue("unknown-name", f"there is no '{name}' in templates", hint, name)
 
     def _own_name(self, name: str) -> Iterator[Issue]:
@@ -177,7 +187,9 @@ class _Judge:
 
     def _private(self, name: str) -> Iterator[Issue]:
         if name.startswith("__"):
-            yield self._issue("template", f"'{name}' is not allowed in templates", f"a field of that name is ['{name}']", name)
+            yield self._issue(
+                "template", f"'{name}' is not allowed in templates", f"a field of that name is ['{name}']", name
+            )
 
     def _use(self, node: Any) -> Iterator[Issue]:
         if isinstance(node, nodes.Test):
@@ -205,7 +217,9 @@ class _Judge:
             yield self._issue("arity", f"{name}() takes no named arguments", "give them in order", name)
         least = function.least
         if given < least or (function.most is not None and given > function.most):
-            yield self._issue("arity", f"{name}() takes {spoken(least, function.most)}, got {given}", function.summary, name)
+            yield self._issue(
+                "arity", f"{name}() takes {spoken(least, function.most)}, got {given}", function.summary, name
+            )
 
     def _small(self, body: list[nodes.Node]) -> bool:
         """Follow how many copies of the data each name of the template's own can hold."""

@@ -156,7 +156,14 @@ def unique(value: Any, attribute: str | None = None) -> list[Any]:
 
 
 @pass_context
-def mapped(context: Context, value: Any, name: str | None = None, *arguments: Any, attribute: str | None = None, default: Any = None) -> list[Any]:
+def mapped(
+    context: Context,
+    value: Any,
+    name: str | None = None,
+    *arguments: Any,
+    attribute: str | None = None,
+    default: Any = None,
+) -> list[Any]:
     """Apply a filter, or read a field, of every element."""
     items = as_list(_defined(value), "map")
     limits.spend(1 + len(items))
@@ -178,7 +185,7 @@ def _choosing(name: str, keep: bool, by_field: bool) -> Filter:
         limits.spend(1 + len(items))
         field = arguments[0] if by_field else None
         test, *rest = arguments[1:] if by_field else arguments or (None,)
-        check = context.environment.tests.get(test) if test else bool
+        check: Filter | None = context.environment.tests.get(test) if test else bool
         if check is None:
             raise RecordError("type", f"there is no test '{test}'")
         return [item for item in items if bool(check(attribute_of(item, field), *rest)) is keep]
@@ -206,7 +213,7 @@ def _reverse(value: Any) -> Any:
 
 
 def _absolute(value: Any) -> Any:
-    if value.__class__ not in NUMBERS:
+    if not isinstance(value, (int, float, Decimal)):
         raise RecordError("type", f"abs needs a number, got {kind_of(value)}")
     return abs(value)
 
@@ -269,7 +276,11 @@ def filters_for(settings: Settings) -> dict[str, Filter]:
     """Return every filter, bound to the settings."""
     made = {name: _guarded(call) for name, call in PLAIN.items()}
     for name, function in library().items():
-        made[name] = _timed(function.call) if function.needs == "now" else _guarded(_bound(function.call, function.needs, settings))
+        made[name] = (
+            _timed(function.call)
+            if function.needs == "now"
+            else _guarded(_bound(function.call, function.needs, settings))
+        )
     return {**made, **CONTEXTUAL, **UNGUARDED}
 
 

@@ -99,9 +99,8 @@ def calculate(sign: str, left: Any, right: Any) -> Any:
 def _numbers(sign: str, left: Any, right: Any, exact: bool) -> Any:
     if sign == "**":
         _check_power(left, right)
-    elif sign == "*" and isinstance(left, int) and isinstance(right, int):
-        if left.bit_length() + right.bit_length() > MAX_BITS:
-            raise RecordError("too-large", "a product is too large")
+    elif sign == "*" and left.__class__ is right.__class__ is int and _bits(left) + _bits(right) > MAX_BITS:
+        raise RecordError("too-large", "a product is too large")
     try:
         if exact:
             return _DECIMAL[sign](decimal_of(left), decimal_of(right))
@@ -120,6 +119,10 @@ def _numbers(sign: str, left: Any, right: Any, exact: bool) -> Any:
 
 
 _INFINITY = float("inf")
+
+
+def _bits(number: Any) -> int:
+    return int(number.bit_length())
 
 
 def _check_power(base: Any, exponent: Any) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from jinja2 import StrictUndefined, Undefined, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
-from jinja2.runtime import Context, LoopContext, missing
+from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
 
 from engine.errors import RecordError, dotted
 from engine.expressions.convert import to_text
@@ -138,7 +139,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(undefined=Missing, autoescape=False, optimized=False, cache_size=0, finalize=in_text)
         self.filters = filters_for(settings)
         self.tests = tests()
-        self.globals = {name: _callable(name, settings) for name in library()}
+        functions: dict[str, Any] = {name: _callable(name, settings) for name in library()}
+        self.globals = functions
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate within limits."""
@@ -213,17 +215,25 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 raise absent(value)
             limits.weigh(value)
         made = getattr(obj, name)(*arguments)
-        return [list(item) if isinstance(item, tuple) else item for item in made] if kind is dict and name != "get" else made
+        return (
+            [list(item) if isinstance(item, tuple) else item for item in made]
+            if kind is dict and name != "get"
+            else made
+        )
 
     def call_function(self, context: Context, function: Any, *arguments: Any) -> Any:
         """Call a function of the library."""
         if not getattr(function, "of_library", False):
-            raise absent(function) if isinstance(function, Undefined) else RecordError("type", "only functions are called")
+            raise (
+                absent(function)
+                if isinstance(function, Undefined)
+                else RecordError("type", "only functions are called")
+            )
         for value in arguments:
             limits.weigh(value)
         return function(context.parent["_now"], *arguments) if function.needs_now else function(*arguments)
 
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Refuse: the generated code calls ``call_method`` and ``call_function``."""
         raise SecurityError("this cannot be called")
 

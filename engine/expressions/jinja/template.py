@@ -14,8 +14,9 @@ from jinja2.nodes import Template as Tree
 from engine.errors import RecordError
 from engine.expressions.jinja.check import parse
 from engine.expressions.jinja.filters import plain_data
-from engine.expressions.jinja.limits import MAX_TEXT, begin, looped
+from engine.expressions.jinja.limits import begin, looped
 from engine.expressions.jinja.sandbox import Names, NativeCode, Sandbox, absent, sandbox
+from engine.expressions.library.base import MAX_TEXT
 from engine.expressions.values import Invalid, Settings
 
 _SIMPLE = (nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const)

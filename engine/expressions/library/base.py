@@ -80,7 +80,7 @@ def too_large(what: str) -> RecordError:
 def function(
     *kinds: str, optional: int = 0, many: bool = False, needs: Needs = "", name: str = ""
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function whose arguments are of *kinds*; the last *optional* may be left out, *many* repeats the last."""
+    """Register a function with arguments of *kinds*; the last *optional* may be left out, *many* repeats the last."""
 
     def register(plain: Callable[..., Any]) -> Callable[..., Any]:
         own = name or plain.__name__.rstrip("_")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -12,11 +12,20 @@ from engine.errors import RecordError
 from engine.expressions.library.base import function, shown
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?\s?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?\Z", re.ASCII)
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?\s?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?\Z", re.ASCII
+)
 _FRACTION = re.compile(r"[.,](\d+)")
 _DIRECTIVES = frozenset("YmdHIMSfyjzZ%p")
 _NUMERIC = _DIRECTIVES - {"Z", "p"}
-_UNITS = {"day": "days", "hour": "hours", "minute": "minutes", "second": "seconds", "week": "weeks", "millisecond": "milliseconds"}
+_UNITS = {
+    "day": "days",
+    "hour": "hours",
+    "minute": "minutes",
+    "second": "seconds",
+    "week": "weeks",
+    "millisecond": "milliseconds",
+}
 
 
 class HasZone(Protocol):
@@ -39,7 +48,12 @@ def read_time(value: Any, zone: tzinfo) -> datetime:
         if _DATE.match(text):
             return datetime.fromisoformat(text).replace(tzinfo=zone)
         if _TIME.match(text):
-            made = datetime.fromisoformat(_FRACTION.sub(lambda part: "." + part[1][:6].ljust(6, "0"), text.replace(" +", "+").replace(" -", "-").replace(" Z", "Z").upper()))
+            made = datetime.fromisoformat(
+                _FRACTION.sub(
+                    lambda part: "." + part[1][:6].ljust(6, "0"),
+                    text.replace(" +", "+").replace(" -", "-").replace(" Z", "Z").upper(),
+                )
+            )
             return made if made.tzinfo else made.replace(tzinfo=zone)
     except (ValueError, OverflowError):
         pass
@@ -117,9 +131,12 @@ def date_add(settings: HasZone, text: str, amount: Any, unit: str) -> str:
         elif name in {"day", "week"}:
             made = moment + timedelta(**{_UNITS[name]: float(amount)})
         elif name in _UNITS:
-            made = (moment.astimezone(timezone.utc) + timedelta(**{_UNITS[name]: float(amount)})).astimezone(moment.tzinfo)
+            made = (moment.astimezone(UTC) + timedelta(**{_UNITS[name]: float(amount)})).astimezone(moment.tzinfo)
         else:
-            raise RecordError("type", f"{shown(unit)} is not a unit of time; use seconds, minutes, hours, days, weeks, months or years")
+            raise RecordError(
+                "type",
+                f"{shown(unit)} is not a unit of time; use seconds, minutes, hours, days, weeks, months or years",
+            )
     except (OverflowError, ValueError):
         raise RecordError("type", f"{shown(text)} and {shown(amount)} {unit} make no date") from None
     keep_date = _DATE.match(text.strip()) and name in {"day", "week", "month", "year"}
@@ -147,7 +164,9 @@ def date_diff(settings: HasZone, first: str, second: str, unit: str = "days") ->
     sizes = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
     size = sizes.get(unit.rstrip("s"))
     if size is None:
-        raise RecordError("type", f"{shown(unit)} is not a unit to count in; use seconds, minutes, hours, days or weeks")
+        raise RecordError(
+            "type", f"{shown(unit)} is not a unit to count in; use seconds, minutes, hours, days or weeks"
+        )
     made = seconds / size
     return int(made) if made == int(made) else made
 
@@ -172,7 +191,7 @@ def from_epoch(settings: HasZone, number: Any, unit: str = "seconds") -> str:
         raise RecordError("type", f"{shown(unit)} is not a unit of an epoch; use seconds or milliseconds")
     try:
         span = timedelta(**{unit: float(number)})
-        moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + span
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + span
     except (OverflowError, ValueError):
         raise RecordError("type", f"{shown(number)} {unit} since 1970 is no date") from None
     return write_time(_shifted(moment, settings.timezone))
@@ -183,7 +202,7 @@ def to_epoch(settings: HasZone, text: str, unit: str = "seconds") -> int:
     """Count the whole seconds (or ``milliseconds``) since 1970."""
     if unit not in {"seconds", "milliseconds"}:
         raise RecordError("type", f"{shown(unit)} is not a unit of an epoch; use seconds or milliseconds")
-    span = read_time(text, settings.timezone) - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    span = read_time(text, settings.timezone) - datetime(1970, 1, 1, tzinfo=UTC)
     return span // timedelta(**{unit: 1})
 
 
@@ -202,6 +221,6 @@ def today(moment: datetime, zone: str | None = None) -> str:
 @lru_cache(maxsize=64)
 def _zone(name: str) -> tzinfo:
     try:
-        return timezone.utc if name in {"UTC", "Z"} else ZoneInfo(name)
+        return UTC if name in {"UTC", "Z"} else ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise RecordError("type", f"{shown(name)} is not a timezone; write it like America/Sao_Paulo") from None

@@ -16,7 +16,11 @@ _CNPJ_WEIGHTS = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
 
 def _bare(text: str, length: int) -> str:
     bare = _PUNCTUATION.sub("", text).upper()
-    return bare.rjust(length, "0") if bare.isdigit() and length - 3 <= len(bare) < length and bare == text.strip() else bare
+    return (
+        bare.rjust(length, "0")
+        if bare.isdigit() and length - 3 <= len(bare) < length and bare == text.strip()
+        else bare
+    )
 
 
 def _check_digit(text: str, weights: Sequence[int]) -> str:

@@ -13,8 +13,18 @@ EXACT = Context(prec=60)
 MAX_EXPONENT = 400
 """Decimals beyond 10 to the power of this are refused: they are mistakes, and costly to write out."""
 
-_PATTERN = re.compile(r"(?P<prefix>[^#0]*)(?P<whole>(?:#(?P<group>[.,' ])##)?0+)(?:(?P<point>[.,])(?P<parts>0+))?(?P<suffix>[^#0]*)\Z")
-_LOCALES = {"pt": (".", ","), "en": (",", "."), "de": (".", ","), "es": (".", ","), "it": (".", ","), "fr": (" ", ","), "ch": ("'", ".")}
+_PATTERN = re.compile(
+    r"(?P<prefix>[^#0]*)(?P<whole>(?:#(?P<group>[.,' ])##)?0+)(?:(?P<point>[.,])(?P<parts>0+))?(?P<suffix>[^#0]*)\Z"
+)
+_LOCALES = {
+    "pt": (".", ","),
+    "en": (",", "."),
+    "de": (".", ","),
+    "es": (".", ","),
+    "it": (".", ","),
+    "fr": (" ", ","),
+    "ch": ("'", "."),
+}
 
 
 def decimal_of(number: Any) -> Decimal:
@@ -66,7 +76,11 @@ def parse_number(text: str, locale: str | None = None) -> Decimal:
     if not match or not (match[2] or match[3]) or len(body) > 400:
         written = f" written like {locale}" if locale else ""
         raise RecordError("type", f"{shown(text)} is not a number{written}")
-    return Decimal(f"{match[1]}{(match[2] or '0').replace(group, '')}.{match[3] or '0'}" if match[3] else match[1] + match[2].replace(group, ""))
+    return Decimal(
+        f"{match[1]}{(match[2] or '0').replace(group, '')}.{match[3] or '0'}"
+        if match[3]
+        else match[1] + match[2].replace(group, "")
+    )
 
 
 @function("number", "text", optional=1)

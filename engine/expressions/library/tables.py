@@ -54,7 +54,9 @@ def _rows(file: str, changed: int, size: int, column: str, name: str) -> dict[st
     delimiter = max(",;\t|", key=first.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     if column not in (reader.fieldnames or ()):
-        raise RecordError("file", f"{shown(name)} has no column {shown(column)}; it has {', '.join(reader.fieldnames or ())}")
+        raise RecordError(
+            "file", f"{shown(name)} has no column {shown(column)}; it has {', '.join(reader.fieldnames or ())}"
+        )
     rows: dict[str, dict[str, str]] = {}
     for row in reader:
         rows.setdefault(row[column] or "", {key: value or "" for key, value in row.items() if key is not None})

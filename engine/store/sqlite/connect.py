@@ -124,9 +124,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    found: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        raise StoreFailed(f"{path}: the store is damaged ({found}); {_RESTORE}")
+        raise StoreFailed(f"{path}: the store is damaged ({found.splitlines()[-1]}); {_RESTORE}")
 
 
 _RESTORE = "move it away and put a backup in its place"

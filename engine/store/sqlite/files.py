@@ -113,22 +113,26 @@ class Lock:
 class Space:
     """Watches the disk's free space, and keeps some in a file that is given up when the disk is full."""
 
-    def __init__(self, database: Path, min_free: int | None, reserve: int) -> None:
+    def __init__(self, database: Path, min_free: int | None, reserve: int | None) -> None:
         self._folder = database.parent
         self._file = database.with_name(database.name + ".reserve")
-        self._reserve = reserve
         self._kept = False
         disk = os.statvfs(self._folder)
         # a small disk must not be refused because it is small
-        self._min_free = min(256 * _MIB, disk.f_blocks * disk.f_frsize // 20) if min_free is None else min_free
+        part = disk.f_blocks * disk.f_frsize // 20
+        self._min_free = min(256 * _MIB, part) if min_free is None else min_free
+        self._reserve = min(64 * _MIB, part) if reserve is None else reserve
 
     def low(self) -> bool:
         """Tell whether nothing new should be accepted; takes the reserve back once there is room for it."""
-        disk = os.statvfs(self._folder)
-        free = disk.f_bavail * disk.f_frsize
-        if not self._kept and self._reserve and free >= self._min_free + self._reserve:
+        if not self._kept and self._reserve and self._free() >= self._min_free + self._reserve:
             self._keep()
-        return free < self._min_free
+        # a reserve that was given up must not be eaten by new work
+        return self._free() < self._min_free + (0 if self._kept else self._reserve)
+
+    def _free(self) -> int:
+        disk = os.statvfs(self._folder)
+        return disk.f_bavail * disk.f_frsize
 
     def give_up_reserve(self) -> None:
         """Free the reserve, so that settling and purging go on on a full disk."""
@@ -149,7 +153,8 @@ class Space:
     @property
     def message(self) -> str:
         """Say what ``low`` means to people."""
+        needed = -(-self._min_free // _MIB)
         return (
-            f"the disk of {self._folder} has less than {self._min_free // _MIB} MiB free: nothing new is accepted and "
+            f"the disk of {self._folder} is almost full: with less than {needed} MiB free nothing new is accepted, and "
             "nothing was changed; make space (or lower store.sqlite.min_free), it goes on by itself"
         )

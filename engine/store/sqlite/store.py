@@ -23,14 +23,13 @@ from engine.store.sqlite.writer import Writer
 
 T = TypeVar("T")
 
-RESERVE = 64 * 1024 * 1024
-
 
 class SqliteStore:
     """A Store in the file *path*, written by one process at a time.
 
     *wait*: seconds to wait for another process that writes. *min_free*: with less free space nothing new is appended
-    (None: 256 MiB, or a twentieth of a small disk). *reserve*: bytes kept in a file beside it, given up when full.
+    (None: 256 MiB, or a twentieth of a small disk). *reserve*: bytes kept in a file beside it and given up when the
+    disk is full, so that settling and purging go on (None: 64 MiB, or a twentieth of a small disk).
     """
 
     connection_class: type[sqlite3.Connection] = sqlite3.Connection
@@ -42,7 +41,7 @@ class SqliteStore:
         *,
         wait: float = 10.0,
         min_free: int | None = None,
-        reserve: int = RESERVE,
+        reserve: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path

@@ -14,7 +14,8 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.store.base import Lease, NewEntry, Settlement
-from engine.store.sqlite import SqliteStore
+from engine.store.conformance import settling
+from engine.store.sqlite import SqliteStore, connect
 
 LANES = 8
 TTL = 600.0
@@ -82,8 +83,6 @@ async def append(store: SqliteStore, word: str) -> None:
 
 async def stumble(store: SqliteStore, word: str) -> None:
     """Settle something of every kind, and die before the single change number *word*."""
-    from engine.store.conformance import settling
-
     lease, other, done = await settling.prepared(store)
     Dying.left = int(word)
     await store.settle(settling.everything(lease, done, other))
@@ -114,13 +113,23 @@ async def main(command: str, path: str, word: str = "") -> None:
     class Store(SqliteStore):
         connection_class = Dying if command == "stumble" else sqlite3.Connection
 
+    if command == "append-carelessly":  # what is usually advised for this kind of log
+        connect._WRITER = (*connect._WRITER, "synchronous=NORMAL")
+
     async with AsyncExitStack() as stack:
         store = Store(Path(path), wait=0.0, reserve=0, min_free=0)
         await store.open(stack, f"test {command}")
         await COMMANDS[command](store, word)
 
 
-COMMANDS = {"settle": settle, "hold": hold, "outgrow": outgrow, "append": append, "stumble": stumble}
+COMMANDS = {
+    "settle": settle,
+    "hold": hold,
+    "outgrow": outgrow,
+    "append": append,
+    "append-carelessly": append,
+    "stumble": stumble,
+}
 
 if __name__ == "__main__":
     asyncio.run(main(*sys.argv[1:]))
