@@ -128,7 +128,7 @@ class GraphqlTarget(RequestTarget):
 
 def _unread(errors: Sequence[Mapping[str, Any]], answer: Answer) -> ConnectorError:
     """Say what top-level errors mean for a query: half an answer is none."""
-    says = f"{answer.what} with errors: {_words(errors)}"
+    says = answer.hide(f"{answer.what} with errors: {_words(errors)}")
     if _codes(errors) & (_FORBIDDEN | _REFUSED):
         return Misconfigured(says)
     return Transient(says, retry_after(answer.headers))
@@ -137,7 +137,7 @@ def _unread(errors: Sequence[Mapping[str, Any]], answer: Answer) -> ConnectorErr
 def _failure(errors: Sequence[Mapping[str, Any]], answer: Answer, count: int) -> ConnectorError:
     """Say what top-level errors mean for a mutation of *count* records."""
     codes = _codes(errors)
-    says = f"{answer.what} with errors: {_words(errors)}"
+    says = answer.hide(f"{answer.what} with errors: {_words(errors)}")
     if codes & _FORBIDDEN:
         return Misconfigured(says)
     # an error with a path was raised while the mutation ran; one without, before anything was done

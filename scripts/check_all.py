@@ -14,6 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
+# tests whose helpers others build on, or that drive whole processes
+TYPED_TESTS = ("tests/peers", "tests/architecture", "tests/unit/peers")
 RESULTS = ROOT / ".pytest_cache" / "results.xml"
 
 
@@ -27,7 +29,7 @@ class Check:
 
 CHECKS = {
     "lint": Check("lint", (("ruff", "check", "."), ("ruff", "format", "--check", "."))),
-    "types": Check("types", (("mypy", "engine", "connectors", "scripts", "tests/peers"),)),
+    "types": Check("types", (("mypy", "engine", "connectors", "scripts", *TYPED_TESTS),)),
     "layers": Check("layers", (("lint-imports",),)),
     # worksteal: a worker that is done takes tests from the slowest
     "tests": Check("tests", (("pytest", "-n", "auto", "--dist", "worksteal", f"--junitxml={RESULTS}"),)),

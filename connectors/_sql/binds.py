@@ -47,7 +47,7 @@ class Sql:
         """Pick the value of every bind from *given*; an unknown name is Misconfigured."""
         for written in self.names:
             if written not in given:
-                raise Misconfigured(f"{place}: nothing gives :{written} a value; {known(written, given)}")
+                raise Misconfigured(f"{place}: nothing gives :{written} a value; {_known(written, given)}")
         return {safe: given[written] for written, safe in self.names.items()}
 
 
@@ -86,8 +86,7 @@ def _escape(part: str) -> str:
     return part.replace(":", "\\:")
 
 
-def known(name: str, given: Iterable[str]) -> str:
-    """Say which of *given* a bind's name may have meant."""
+def _known(name: str, given: Iterable[str]) -> str:
     names = sorted(given)
     near = difflib.get_close_matches(name, names, 1)
     if near:

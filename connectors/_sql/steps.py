@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from connectors._sql.binds import Sql, known, parse, reach
+from connectors._sql.binds import Sql, parse, reach
 from connectors._sql.operations import KINDS, Call, Operation
 from connectors._sql.tables import Shape
 from connectors._sql.values import bindable
@@ -40,6 +40,16 @@ class Subject(NamedTuple):
         return self.item if self.each else self.record
 
 
+class Database(NamedTuple):
+    """What steps are built for."""
+
+    shapes: Mapping[str, Shape]
+    """Every table the steps name."""
+    dialect: str
+    nested: bool
+    """Objects and lists become JSON text."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One statement of the target."""
@@ -67,19 +77,20 @@ class Step:
             yield self.work(Subject(subject.record, {**subject.names, "item": item}, item, each=True))
 
 
-def build(options: Mapping[str, Any], place: str, shapes: Mapping[str, Shape], dialect: str, nested: bool) -> Step:
-    """Make a step of its options; the tables it names are in *shapes*. Raises Misconfigured."""
+def build(options: Mapping[str, Any], place: str, database: Database) -> Step:
+    """Make a step of its options. Raises Misconfigured."""
     kinds = [kind for kind in ("sql", *KINDS) if options.get(kind) is not None]
     if len(kinds) != 1:
         raise Misconfigured(f"{place or 'sql'}: give exactly one of sql, insert, upsert, update, delete")
-    kind = kinds[0]
-    inner = f"{place}.{kind}".lstrip(".")
+    inner = f"{place}.{kinds[0]}".lstrip(".")
     expects = _affects(options.get("affects"), options.get("otherwise"), place)
     work: Callable[[Subject], Call]
-    if kind == "sql":
-        work = _Text(parse(options["sql"], inner), inner, options.get("params"), bool(options.get("each")), nested)
+    if kinds[0] == "sql":
+        sql = parse(options["sql"], inner)
+        work = _Text(sql, inner, options.get("params"), bool(options.get("each")), database.nested)
     else:
-        work = _Row(_operation(kind, options[kind], inner, shapes, dialect, nested), options[kind].get("values"), inner)
+        wanted = options[kinds[0]]
+        work = _Row(_operation(kinds[0], wanted, inner, database), wanted.get("values"))
     if expects is not None:
         work = _Checked(work, expects)
     return Step(place, work, options.get("each"), options.get("when"))
@@ -90,19 +101,17 @@ def tables(options: Mapping[str, Any]) -> set[str]:
     return {options[kind]["table"] for kind in KINDS if options.get(kind) is not None}
 
 
-def _operation(
-    kind: Any, options: Mapping[str, Any], place: str, shapes: Mapping[str, Shape], dialect: str, nested: bool
-) -> Operation:
+def _operation(kind: Any, options: Mapping[str, Any], place: str, database: Database) -> Operation:
     return Operation(
         kind,
         place,
-        shapes[options["table"]],
-        dialect,
+        database.shapes[options["table"]],
+        database.dialect,
         columns=options.get("columns"),
         key=options.get("key"),
         overwrite=options.get("update"),
         missing=options.get("missing", "reject"),
-        nested=nested,
+        nested=database.nested,
     )
 
 
@@ -110,7 +119,6 @@ def _operation(
 class _Row:
     operation: Operation
     values: Template | None
-    place: str
 
     def __call__(self, subject: Subject) -> Call:
         return self.operation.call(subject.row if self.values is None else self.values(subject.names))
@@ -142,8 +150,7 @@ class _Text:
         elif root == "item":
             value = reach(subject.item, rest)
         else:
-            hint = known(written, [*given, "item." + written, "record." + written])
-            raise Misconfigured(f"{self.place}: under each, :{written} is not a name; {hint}")
+            raise Misconfigured(f"{self.place}: under each, write :item.{written} or :record.{written}, not :{written}")
         try:
             return bindable(value, self.nested)
         except Rejected as error:

@@ -13,7 +13,7 @@ from connectors._sql.connection import SqlConnection
 from connectors._sql.dialects import explain, reason, refused, stoppable
 from connectors._sql.once import Once
 from connectors._sql.operations import KINDS, Call
-from connectors._sql.steps import Step, Subject, build, tables
+from connectors._sql.steps import Database, Step, Subject, build, tables
 from connectors._sql.tables import Shape, reflect
 from engine.connector import BaseTarget, Context
 from engine.errors import Misconfigured, RecordError, Rejected
@@ -89,11 +89,8 @@ class SqlTarget(BaseTarget):
             shapes[name] = await connection.run_sync(reflect, name)
         if self._once:
             await self._once.prepare(connection)
-        dialect = connection.dialect.name
-        return [
-            build(options, place, shapes, dialect, self._nested)
-            for options, place in zip(self._options, self._places, strict=True)
-        ]
+        database = Database(shapes, connection.dialect.name, self._nested)
+        return [build(one, place, database) for one, place in zip(self._options, self._places, strict=True)]
 
     def _plan(self, steps: Sequence[Step], load: Outgoing) -> tuple[dict[int, list[Call]], dict[int, str]]:
         calls: dict[int, list[Call]] = {}

@@ -49,7 +49,7 @@ def connectors(session: Session, name: str | None, as_json: bool) -> None:
         ]
         for one in every
     ]
-    for line in table(rows, session.out.look):
+    for line in table(rows, session.out.look, wrap=True):
         session.out.line(line)
     if session.out.look.terminal and every:
         session.out.line(f"options and examples:  {session.out.look.paint('engine connectors NAME', 'strong')}")
@@ -165,4 +165,5 @@ def _schema(name: str) -> Any:
     if name not in known:
         raise click.UsageError(unknown("schema", name, known, f"{', '.join(_KINDS)}, or a connector's name"))
     found = _known(catalog, name)
-    return {**{role: found.role(role).document for role in found.roles}} if len(found.roles) > 1 else found.document
+    # one role's document holds all definitions of the file, with what they refer to
+    return {**found.document, "definitions": found.role(found.roles[0]).document["definitions"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -56,6 +57,7 @@ _TYPES = {
     "object": "a map of keys",
     "null": "null",
 }
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _FIRST = ("type", "enum", "const")
 """A value of the wrong type breaks other rules too; only the first of these is said."""
 
@@ -92,13 +94,14 @@ def _in_own_words(finding: Finding, mistake: Mistake) -> Finding:
 def _without_echoes(found: list[Finding]) -> list[Finding]:
     """Drop what follows from another finding: a key that is missing because its name is misspelt."""
     misspelt = {finding.path[:-1] for finding in found if finding.code in ("unknown-key", "not-yet") and finding.key}
+    halved = {finding.path[:-1] for finding in found if finding.code == "missing-key" and finding.path}
     meant = {(finding.path[:-1], finding.hint) for finding in found if finding.code == "unknown-key"}
     kept = []
     for finding in found:
         if finding.code == "missing-key":
             if (finding.path, f"did you mean '{finding.name}'?") in meant:
                 continue
-            if not finding.name and finding.path in misspelt:
+            if not finding.name and finding.path in misspelt | halved:
                 continue
         kept.append(finding)
     return kept
@@ -107,12 +110,14 @@ def _without_echoes(found: list[Finding]) -> list[Finding]:
 def _type(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
     allowed = mistake.validator_value
     names = [allowed] if isinstance(allowed, str) else list(allowed)
-    wanted = " or ".join(_TYPES[name] for name in names)
+    wanted = _choice([_TYPES[name] for name in names])
     hint = ""
     if "boolean" in names and str(mistake.instance).lower() in ("yes", "no", "on", "off", "y", "n", "1", "0"):
         hint = f"write {'true' if str(mistake.instance).lower() in ('yes', 'on', 'y', '1') else 'false'}"
     elif names == ["string"] and isinstance(mistake.instance, (int, float)):
         hint = f'quote it: "{_plain(mistake.instance)}"'
+    elif isinstance(mistake.instance, str) and {"integer", "number"} & {*names} and _NUMBER.fullmatch(mistake.instance):
+        hint = f"write {mistake.instance} without quotes"
     elif names == ["array"] and isinstance(mistake.instance, str):
         hint = f"write [{mistake.instance[:40]}]"
     elif mistake.instance is None:
@@ -125,8 +130,6 @@ def _unknown(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
 
 
 def _extra(mistake: Mistake) -> list[str]:
-    import re
-
     known = mistake.schema.get("properties", {})
     patterns = mistake.schema.get("patternProperties", {})
     return [key for key in mistake.instance if key not in known and not any(re.search(p, key) for p in patterns)]
@@ -143,6 +146,10 @@ def unknown_key(path: Path, shape: Shape | None, schema: Mapping[str, Any]) -> F
     meant = schema.get("x-aliases", {}).get(key) or nearest(key, names)
     hint = f"did you mean '{meant}'?" if meant else _list_of(names)
     return Finding(path, True, "unknown-key", f"'{key}' is not an option", hint)
+
+
+def _choice(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _list_of(names: Sequence[str]) -> str:
@@ -162,8 +169,9 @@ def _required(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
 
 def _example(mistake: Mistake, name: str) -> str:
     schema = mistake.schema.get("properties", {}).get(name, {})
-    text = str(schema.get("description") or schema.get("title") or "") if isinstance(schema, Mapping) else ""
-    return f"{name}: {text[0].lower()}{text[1:].rstrip('.')}" if text else ""
+    text = str(schema.get("description", "")) if isinstance(schema, Mapping) else ""
+    about = text.split(". ")[0].rstrip(".")
+    return f"add {name}: … ({about[0].lower()}{about[1:]})" if about else f"add {name}: …"
 
 
 def _alternatives(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:

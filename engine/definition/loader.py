@@ -194,7 +194,7 @@ class _Load:
         wrong = {file.document.file: self._check(file, checker) for file in files}
         connections = self._connections(files, wrong, builder)
         built = self._pipelines(pipelines, named, wrong, builder)
-        self._lint(files, built, places)
+        self._lint(files, built, places, connections)
         secrets = frozenset(secret for secret in self._secrets | builder.secrets if secret)
         return Project(self._root, built, connections, known, secrets, len(files))
 
@@ -262,8 +262,13 @@ class _Load:
         return built
 
     def _lint(
-        self, files: Sequence[_File], built: dict[str, PipelineDefinition], connections: references.Named
+        self,
+        files: Sequence[_File],
+        built: dict[str, PipelineDefinition],
+        connections: references.Named,
+        working: Mapping[str, ConnectionDefinition],
     ) -> None:
+        """Say what is allowed and would go wrong; a lint that is sure takes the pipeline out."""
         texts = {file.document.file: file.document for file in files}
         for definition in list(built.values()):
             document = texts[definition.origin.file]
@@ -273,7 +278,8 @@ class _Load:
                     built.pop(definition.name, None)
         values = [file.document.value for file in files if file.kind == "pipeline"]
         if values and self._complete:
-            for document, finding in lints.unused_connections(connections, values):
+            good = [one for one in connections if one[0] in working]
+            for document, finding in lints.unused_connections(good, values):
                 self._problems.append(problem(document, finding, "warning"))
 
 

@@ -11,7 +11,7 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     best: tuple[float, str] | None = None
     for name in names:
         other = _plain(name)
-        allowed = max(1, min(3, max(len(plain), len(other)) // 3))
+        allowed = max(1, min(3, min(len(plain), len(other)) // 3))
         distance: float = _distance(plain, other) if abs(len(plain) - len(other)) <= allowed else allowed + 1
         if distance > allowed and len(plain) > 3 and len(other) > 3 and (plain in other or other in plain):
             distance = allowed + 0.5

@@ -60,12 +60,12 @@ def search(tree: dict[str, Any], data: Any, settings: Settings, now: Any) -> Any
 def lookup(data: Any, steps: tuple[str | int, ...], missing: str) -> Any:
     """Follow a plain path; an absent step rejects, null goes on as null."""
     value = data
-    step: Any
     for position, step in enumerate(steps):
+        key: Any = step
         if (isinstance(step, str) and isinstance(value, dict) and step in value) or (
             isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value)
         ):
-            value = value[step]
+            value = value[key]
         elif (value is None and position) or missing == "null":
             return None
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -54,6 +54,8 @@ class Answer:
     url: str = field(repr=False)
     what: str
     """For messages: ``crm answered 422 to POST /orders``, with the begin of the body unless it succeeded."""
+    hide: Callable[[str], str] = field(default=str, repr=False)
+    """Masks the connection's secrets in a text out of the body."""
 
 
 class Client:
@@ -105,7 +107,8 @@ class Client:
             finally:
                 stream.close()
             what = stream.what if stream.status < 300 else f"{stream.what}{self.excerpt(body)}"
-            return Answer(stream.status, stream.headers, body, stream.url, what)
+            hide = self.access.credentials.redact.text
+            return Answer(stream.status, stream.headers, body, stream.url, what, hide)
 
         return await trip.keep(call)
 

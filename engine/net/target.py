@@ -37,7 +37,15 @@ class RequestTarget(BaseTarget):
 
     async def write(self, load: Outgoing) -> Receipt:
         """Send; with ``batch`` all at once, else record by record."""
-        return await (self._batch(load) if self.context.batched else self._each(load))
+        receipt = await (self._batch(load) if self.context.batched else self._each(load))
+        hide = self.client.access.credentials.redact
+        if not hide or not (receipt.rejected or receipt.uncertain):
+            return receipt
+        # the system may repeat a token in its reasons
+        return receipt._replace(
+            rejected={index: hide.text(why) for index, why in receipt.rejected.items()},
+            uncertain={index: hide.text(why) for index, why in receipt.uncertain.items()},
+        )
 
     async def _send(self, names: Names, keys: Keys) -> Receipt:
         return self.outcome(await self.client.send(self.request(names, keys)), keys)

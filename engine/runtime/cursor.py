@@ -100,10 +100,9 @@ def later(left: Mapping[str, Any] | None, right: Mapping[str, Any] | None, field
         return True
 
 
-def safe_length(here: Sequence[Position]) -> int:
-    """Return how many records may go before the last group of equal values, which may not be complete yet."""
-    last = here[-1]
-    length = len(here) - 1
-    while length and here[length - 1] == last:
-        length -= 1
-    return length
+def safe_stop(here: Sequence[Position], start: int, stop: int) -> int:
+    """Return the last place in (*start*, *stop*] before which the value changes; *stop* itself when there is none."""
+    end = stop
+    while end > start and here[end - 1] == here[end]:
+        end -= 1
+    return end if end > start else stop

@@ -50,7 +50,9 @@ class Opener:
     def reader(self, source: Source) -> Reader:
         """Make the reader of an open source."""
         cursor = self.pipeline.source.cursor
-        return Reader(source, cursor.fields if cursor else (), self.limit)
+        # no more than a write of the smallest target: what is settled may lag behind what was sent by that much
+        size = min((plan.batch for plan in self.pipeline.targets), default=100)
+        return Reader(source, cursor.fields if cursor else (), self.limit, size)
 
     async def target(self, plan: TargetPlan) -> tuple[Target, Line]:
         """Build and open a target, at the place where it was left. Raises ConnectorError."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.connector import Source
 from engine.record import Batch, Checkpoint, Meta, Record
-from engine.runtime.cursor import Position, check_order, positions, safe_length
+from engine.runtime.cursor import Position, check_order, positions, safe_stop
 
 
 class Chunk(NamedTuple):
@@ -33,7 +33,8 @@ class Reader:
     source: Source
     fields: tuple[str, ...] = ()
     limit: int | None = None
-    _left: int = 0
+    size: int = 100
+    """Records of a chunk where the engine computes the checkpoints: not more than a kill may repeat."""
 
     async def chunks(self, after: Checkpoint | None) -> AsyncIterator[Chunk]:
         """Yield chunks newer than *after*. Raises ConnectorError, RecordError."""
@@ -55,41 +56,60 @@ class Reader:
             yield batch
 
     async def _cut(self, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
-        """Hold back the last group of equal cursor values until it is known to be complete."""
-        held: Batch | None = None
-        last: Position | None = None
+        """Cut into pieces of *size* that end where the cursor's value changes; a piece inside a tie is not safe."""
+        held = _Held()
         left = self.limit
         async for batch in batches:
             if not batch.records:
                 continue
             here = positions(batch, self.fields)
-            check_order(last, here)
-            if held is not None:
-                if here[0] != last:
-                    yield self._safe(held, last)
-                else:
-                    yield held
-                held = None
+            check_order(held.positions[-1] if held.positions else None, here)
             if left is not None and len(here) > left:
-                yield self._stopped(batch, here, left)
+                held.add(batch, here[: left + 1], left)
+                for piece in held.pieces(self.size, self.fields):
+                    yield piece
+                yield held.rest(self.fields, held.positions[-1] if left == 0 else here[left])
                 return
             if left is not None:
                 left -= len(here)
-            length = safe_length(here)
-            last = here[-1]
-            if length:
-                yield self._safe(_part(batch, 0, length), here[length - 1])
-            held = _part(batch, length, len(here))
-        if held is not None:
-            yield self._safe(held, last)
+            held.add(batch, here, len(here))
+            for piece in held.pieces(self.size, self.fields):
+                yield piece
+        if held.records:
+            yield held.rest(self.fields, None)
 
-    def _stopped(self, batch: Batch, here: Sequence[Position], left: int) -> Batch:
-        part = _part(batch, 0, left)
-        return self._safe(part, here[left - 1]) if left and here[left] != here[left - 1] else part
 
-    def _safe(self, batch: Batch, position: Position | None) -> Batch:
-        assert position is not None
-        return batch._replace(checkpoint=dict(zip(self.fields, position, strict=True)))
+@dataclass(slots=True)
+class _Held:
+    """Records that wait: their last group of equal values may go on in the next batch."""
+
+    records: list[Record] = field(default_factory=list)
+    metas: list[Meta] = field(default_factory=list)
+    positions: list[Position] = field(default_factory=list)
+
+    def add(self, batch: Batch, here: Sequence[Position], count: int) -> None:
+        self.records += batch.records[:count]
+        self.metas += batch.meta[:count]
+        self.positions += here[:count]
+
+    def pieces(self, size: int, fields: Sequence[str]) -> Iterator[Batch]:
+        """Take off what is more than *size*, piece by piece."""
+        start = 0
+        while len(self.records) - start > size:
+            stop = safe_stop(self.positions, start, start + size)
+            safe = self.positions[stop - 1] != self.positions[stop]
+            yield self._piece(start, stop, fields, safe)
+            start = stop
+        del self.records[:start], self.metas[:start], self.positions[:start]
+
+    def rest(self, fields: Sequence[str], after: Position | None) -> Batch:
+        """Give what is left; *after* is the value of the next record, None at the end."""
+        safe = bool(self.positions) and self.positions[-1] != after
+        return self._piece(0, len(self.records), fields, safe)
+
+    def _piece(self, start: int, stop: int, fields: Sequence[str], safe: bool) -> Batch:
+        checkpoint = dict(zip(fields, self.positions[stop - 1], strict=True)) if safe else None
+        return Batch(self.records[start:stop], self.metas[start:stop], checkpoint)
 
 
 def _part(batch: Batch, start: int, stop: int) -> Batch:

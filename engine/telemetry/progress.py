@@ -71,6 +71,9 @@ class Counters:
         return (total - slowest) * elapsed / slowest
 
 
+_NOTES = {"reset": "from the beginning", "replay": "what was rejected, again"}
+
+
 class Progress(AbstractContextManager["Progress"]):
     """An ``Emit`` that draws the running run on a terminal; the bars go when the run ends."""
 
@@ -94,7 +97,9 @@ class Progress(AbstractContextManager["Progress"]):
     def __call__(self, event: Event) -> None:
         """Take note of *event*."""
         if isinstance(event, RunStarted):
-            self._now = Counters(event.pipeline, event.source, event.targets, self._clock(), event.expected)
+            # deliveries name targets by their ids, the start by what people call them
+            ids = tuple(name for name in self._names(event.pipeline) if name != "source") or event.targets
+            self._now = Counters(event.pipeline, event.source, ids, self._clock(), event.expected)
             self.write(self._title(event))
             self._live = self._draw_live()
             self._live.start()
@@ -150,7 +155,7 @@ class Progress(AbstractContextManager["Progress"]):
 
     def _title(self, event: RunStarted) -> str:
         look = self._look
-        note = event.note or ("going on where it stopped" if event.resumed else "")
+        note = _NOTES.get(event.note, event.note) or ("from where the last one ended" if event.resumed else "")
         title = f"{look.paint(event.pipeline, 'strong')}  {look.paint(f'run {look.short(event.run)}', 'detail')}"
         return f"{title}   {note}".rstrip()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-ENGINE = (sys.executable, "-m", "engine.cli")
+ENGINE = (sys.executable, "-m", "engine")
 
 
 @dataclass

@@ -54,7 +54,9 @@ def holder(path: Path) -> subprocess.Popen[str]:
 async def test_a_second_process_that_writes_is_refused_and_told_by_whom(path: Path) -> None:
     """It waits its time, then names the first one's command and pid; once that one ended it gets in."""
     with holder(path) as process:
-        with pytest.raises(Unavailable, match=rf"test hold \(pid {process.pid}\) is writing .* within 0.1 s"):
+        with pytest.raises(
+            Unavailable, match=rf"store_process.py hold \(pid {process.pid}\) is writing .* within 0.1 s"
+        ):
             await opened(path, wait=0.1)
         process.kill()
     await opened(path)
@@ -70,8 +72,8 @@ async def test_a_second_process_that_writes_waits_for_the_first(path: Path) -> N
 async def test_two_stores_in_one_process_are_two_as_well(path: Path) -> None:
     """The lock belongs to the open store, not to the process."""
     async with AsyncExitStack() as stack:
-        await SqliteStore(path, reserve=0, min_free=0).open(stack, "engine serve")
-        with pytest.raises(Unavailable, match=rf"engine serve \(pid {os.getpid()}\)"):
+        await SqliteStore(path, reserve=0, min_free=0).open(stack, "first")
+        with pytest.raises(Unavailable, match=rf"\(pid {os.getpid()}\) is writing"):
             await opened(path)
 
 

@@ -65,8 +65,10 @@ def name(text: str, problem: str, context: str, at: Spot | None, opened: Spot | 
         or _unclosed_quote(problem, opened)
         or _dollar_in_flow(lines, line, column)
         or _template(line, here)
+        or _marked(lines, context, opened)
         or _starter(lines, line, here, context, opened)
         or _second_colon(line, here, column, problem)
+        or _never_closed(text, problem, at)
         or _other(problem, (line, column), opened)
     )
 
@@ -128,6 +130,23 @@ def _quote_template(line: int, here: str, start: int) -> Fault:
     return Fault(line, start + 1, "template-needs-quotes", fact, f"write {value}")
 
 
+def _marked(lines: list[str], context: str, opened: Spot | None) -> Fault | None:
+    """A tag, alias, anchor or block that begins where the parser says, also in the middle of a line."""
+    if not opened or context not in ("while scanning a tag", "while scanning an alias", "while scanning an anchor"):
+        return None
+    before, rest = lines[opened[0] - 1][: opened[1] - 1], lines[opened[0] - 1][opened[1] - 1 :].rstrip()
+    depth = 0
+    for index, sign in enumerate(rest):
+        depth += (sign in "([{") - (sign in ")]}")
+        if ("{" in before or "[" in before) and (depth < 0 or (depth == 0 and sign == ",")):
+            rest = rest[:index].rstrip()
+            break
+    quote = "'" if '"' in rest else '"'
+    return Fault(
+        *opened, "yaml-quoting", _STARTERS.get(rest[:1], "a YAML sign"), f"quote the whole value: {quote}{rest}{quote}"
+    )
+
+
 def _starter(lines: list[str], line: int, here: str, context: str, opened: Spot | None) -> Fault | None:
     """A value whose first character means something to YAML."""
     if opened and opened[0] <= len(lines) and context.startswith("while scanning a"):
@@ -172,6 +191,28 @@ def _second_colon(line: int, here: str, column: int, problem: str) -> Fault | No
         hint = f"quote the whole value: {found['key']}: {quote}{value}{quote}"
         return Fault(line, found.start("value") + 1, "yaml-quoting", fact, hint)
     return Fault(line, column, "yaml-syntax", "this ':' does not fit what stands above it", "check the indentation")
+
+
+def _never_closed(text: str, problem: str, at: Spot | None) -> Fault | None:
+    """A bracket still open where the file ends."""
+    if not problem.startswith("did not find expected") or at is None or at[0] <= text.rstrip().count("\n") + 1:
+        return None
+    blank = re.sub(r"'[^'\n]*'|\"(?:[^\"\\\n]|\\.)*\"|(?<!\S)#[^\n]*", lambda found: " " * len(found[0]), text)
+    opened: list[int] = []
+    for index, sign in enumerate(blank):
+        if sign in "[{":
+            opened.append(index)
+        elif sign in "]}" and opened:
+            opened.pop()
+    if not opened:
+        return None
+    line = text.count("\n", 0, opened[-1]) + 1
+    column = opened[-1] - (text.rfind("\n", 0, opened[-1]) + 1) + 1
+    sign = text[opened[-1]]
+    closer = "]" if sign == "[" else "}"
+    return Fault(
+        line, column, "yaml-syntax", f"the '{sign}' that opens here is never closed", f"close it with '{closer}'"
+    )
 
 
 def _other(problem: str, at: Spot, opened: Spot | None) -> Fault:

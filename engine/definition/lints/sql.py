@@ -110,7 +110,6 @@ def _order(flat: str, fields: list[str], columns: dict[str, str] | None, where: 
     if not found:
         yield Finding(where, False, "cursor-not-ordered", "the query is not ordered by its cursor", hint), "error"
         return
-    fact = ""
     ordered = []
     for item in (part.strip() for part in found[1].split(",")):
         expression, _, direction = re.sub(r"\s+nulls\s+(?:first|last)$", "", item).partition(" ")
@@ -120,15 +119,12 @@ def _order(flat: str, fields: list[str], columns: dict[str, str] | None, where: 
         name = next((alias for alias, written in (columns or {}).items() if written == expression), plain[1])
         ordered.append((name, direction.strip() == "desc"))
     if [name for name, _ in ordered[: len(fields)]] != fields:
-        yield (
-            Finding(where, False, "cursor-not-ordered", "the query is ordered by other fields than its cursor", hint),
-            "error",
-        )
+        fact = "the query is ordered by other fields than its cursor"
     elif any(down for _, down in ordered[: len(fields)]):
-        yield (
-            Finding(where, False, "cursor-not-ordered", "the query is ordered downwards, a cursor goes up", hint),
-            "error",
-        )
+        fact = "the query is ordered downwards, a cursor goes up"
+    else:
+        return
+    yield Finding(where, False, "cursor-not-ordered", fact, hint), "error"
 
 
 def _may_skip(text: str, cursor: Cursor, where: Path) -> Said:

@@ -29,15 +29,19 @@ class FunctionWriter:
         self.writer = Writer()
         self.queries = QueryWriter(self.writer, settings)
         self.texts = TextWriter(self.writer, settings, self._slow)
+        self.sessions: list[str] = []
         self.values = ValueWriter(self.writer, settings, self.queries, self.texts)
 
-    def _slow(self, render: Any, names: dict[str, str]) -> str:
+    def _slow(self, rendering: Any, names: dict[str, str], lenient: bool) -> str:
         """Write a rendering in the sandbox; the names it sees stand in the dictionary ``seen``."""
         self.writer.uses.add("seen")
+        session = f"s{len(self.sessions)}"
+        made = self.writer.constant(rendering, "rendering")
+        self.sessions.append(f"{session} = {made}.session(seen, {lenient})")
         for name, variable in sorted(names.items()):
             if variable != name:
                 self.writer.line(f"seen[{name!r}] = {variable}")
-        return self.writer.let(f"{self.writer.constant(render, 'render')}(seen)")
+        return self.writer.let(f"{session}()")
 
     def condition(self, node: Node, given: str, names: dict[str, str], scope: Scope) -> str:
         """Write a condition; return the variable, which is true or false."""
@@ -52,14 +56,14 @@ class FunctionWriter:
             self.writer.line(f"if {name} is not True and {name} is not False: {check}({name})")
         return name
 
-    def frame_lines(self, names: dict[str, str]) -> list[str]:
+    def frame_lines(self) -> list[str]:
         """Give the lines that take from the frame what is used."""
         uses = self.writer.uses
         lines = ["now = frame.now"] if uses & {"now", "seen"} else []
         lines += [f"{name} = frame.{name}" for name in FRAME if name in uses or "seen" in uses]
         if "seen" in uses:
             lines.append(f"seen = {{{', '.join(f'{name!r}: {name}' for name in FRAME)}, '_now': now}}")
-        return lines
+        return lines + self.sessions
 
 
 class BatchWriter(FunctionWriter):
@@ -86,7 +90,7 @@ class BatchWriter(FunctionWriter):
         dropped = f"{{place: count for place, count in {{{counts}}}.items() if count}}" if counts else "{}"
         writer.line(f"return out, {origin}, {dropped}, None")
         writer.space["kept"] = kept
-        prologue = [*self.frame_lines({}), "out = []", "put = out.append"]
+        prologue = [*self.frame_lines(), "out = []", "put = out.append"]
         if self.counters:
             prologue += ["gone = []", *(f"{counter} = 0" for counter in self.counters.values())]
         both = writer.uses & {"meta", "input", "seen"}
@@ -238,7 +242,7 @@ def single(node: Node, settings: Settings, as_condition: bool = False) -> Genera
     names = {**_FREE, "record": "r", "meta": "m", "input": "p"}
     emit = writer.condition if as_condition else writer.values.emit
     writer.writer.line(f"return {emit(node, 'r', names, Scope())}")
-    return writer.writer.finish("def run(r, m, p, frame):", writer.frame_lines(names))
+    return writer.writer.finish("def run(r, m, p, frame):", writer.frame_lines())
 
 
 def query(node: Node, settings: Settings) -> Generated:

@@ -12,7 +12,8 @@ from engine.expressions.generate.query import as_object, literal
 from engine.expressions.generate.text import RECORDS
 from engine.expressions.generate.writer import Scope, Writer
 from engine.expressions.jinja import filters, limits
-from engine.expressions.jinja.sandbox import in_text, place_of
+from engine.expressions.jinja.code import place_of
+from engine.expressions.jinja.sandbox import in_text
 from engine.expressions.library import library
 from engine.expressions.library.base import MAX_TEXT, too_large
 from engine.expressions.values import Settings

@@ -16,7 +16,7 @@ RECORDS = frozenset({"record", "item", "input"})
 class TextWriter:
     """Writes templates into a function."""
 
-    def __init__(self, writer: Writer, settings: Settings, slow: Callable[[Any, dict[str, str]], str]) -> None:
+    def __init__(self, writer: Writer, settings: Settings, slow: Callable[[Any, dict[str, str], bool], str]) -> None:
         self.writer = writer
         self.settings = settings
         self.slow = slow
@@ -45,5 +45,5 @@ class TextWriter:
             scope.memo[key] = simple.single(single, lenient) if single is not None else simple.text(outputs)
         else:
             rendering = Rendering(text, tree, self.settings)
-            scope.memo[key] = self.slow(rendering.lenient if lenient else rendering.render, names)
+            scope.memo[key] = self.slow(rendering, names, lenient)
         return scope.memo[key]

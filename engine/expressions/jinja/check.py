@@ -182,7 +182,7 @@ class _Judge:
             yield self._issue("unknown-name", f"there is no '{name}' in templates", hint, name)
 
     def _own_name(self, name: str) -> Iterator[Issue]:
-        if name in ALL_NAMES or name.startswith("_") or name in library():
+        if name in ALL_NAMES - {"item"} or name == "loop" or name.startswith("_") or name in library():
             yield self._issue("template", f"'{name}' cannot be set in a template", "take another name", name)
 
     def _private(self, name: str) -> Iterator[Issue]:

@@ -30,7 +30,9 @@ def _guarded(call: Filter) -> Filter:
     def run(*arguments: Any, **named: Any) -> Any:
         for value in arguments:
             limits.weigh(_defined(value))
-        return call(*arguments, **named)
+        made = call(*arguments, **named)
+        limits.weigh(made)
+        return made
 
     return run
 
@@ -185,7 +187,8 @@ def _choosing(name: str, keep: bool, by_field: bool) -> Filter:
         limits.spend(1 + len(items))
         field = arguments[0] if by_field else None
         test, *rest = arguments[1:] if by_field else arguments or (None,)
-        check: Filter | None = context.environment.tests.get(test) if test else bool
+        tested: dict[str, Any] = context.environment.tests
+        check = tested.get(test) if test else bool
         if check is None:
             raise RecordError("type", f"there is no test '{test}'")
         return [item for item in items if bool(check(attribute_of(item, field), *rest)) is keep]

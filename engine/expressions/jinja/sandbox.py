@@ -7,16 +7,16 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, Undefined, nodes
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2 import StrictUndefined, Undefined
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from engine.errors import RecordError, dotted
+from engine.errors import RecordError
 from engine.expressions.convert import to_text
 from engine.expressions.jinja import limits
+from engine.expressions.jinja.code import Code
 from engine.expressions.jinja.filters import filters_for, tests
 from engine.expressions.library import library
 from engine.expressions.library.base import kind_of
@@ -52,82 +52,6 @@ class Names(Context):
         return self.environment.globals.get(key, missing)
 
 
-class Code(CodeGenerator):
-    """Generates guarded joins, comparisons and outputs."""
-
-    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
-        """Join within limits."""
-        self.write("environment.join_parts((")
-        for part in node.nodes:
-            self.visit(part, frame)
-            self.write(", ")
-        self.write("))")
-
-    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:
-        """Compare numbers by value; a chain compares as it stands."""
-        if len(node.ops) != 1:
-            super().visit_Compare(node, frame)
-            return
-        self.write(f"environment.compare({node.ops[0].op!r}, ")
-        self.visit(node.expr, frame)
-        self.write(", ")
-        self.visit(node.ops[0].expr, frame)
-        self.write(")")
-
-    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
-        """Look up a field; what is not there knows its whole path."""
-        self.write("environment.field(")
-        self.visit(node.node, frame)
-        self.write(f", {node.attr!r}, {place_of(node)!r})")
-
-    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:
-        """Look up a field, an index or a slice."""
-        if isinstance(node.arg, nodes.Slice):
-            self.write("environment.sliced(")
-        else:
-            self.write("environment.element(")
-        self.visit(node.node, frame)
-        self.write(", ")
-        if isinstance(node.arg, nodes.Slice):
-            self.write("slice(")
-            for position, part in enumerate((node.arg.start, node.arg.stop, node.arg.step)):
-                self.write(", " if position else "")
-                self.write("None") if part is None else self.visit(part, frame)
-            self.write("))")
-        else:
-            self.visit(node.arg, frame)
-            self.write(f", {place_of(node)!r})")
-
-    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:
-        """Call a function of the library, or a method that data has here."""
-        if isinstance(node.node, nodes.Getattr):
-            self.write("environment.call_method(")
-            self.visit(node.node.node, frame)
-            self.write(f", {node.node.attr!r}")
-        else:
-            self.write("environment.call_function(context, ")
-            self.visit(node.node, frame)
-        for argument in node.args:
-            self.write(", ")
-            self.visit(argument, frame)
-        self.write(")")
-
-    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
-        if not isinstance(node, nodes.TemplateData):
-            raise nodes.Impossible  # judged where it runs, like everything else
-        return super()._output_child_to_const(node, frame, finalize)
-
-
-class NativeCode(Code):
-    """Generates one value instead of text."""
-
-    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
-        pass
-
-    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
-        pass
-
-
 class Sandbox(ImmutableSandboxedEnvironment):
     """The environment of one pipeline's templates."""
 
@@ -136,11 +60,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
     def __init__(self, settings: Settings) -> None:
+        self.globals: dict[str, Any]
         super().__init__(undefined=Missing, autoescape=False, optimized=False, cache_size=0, finalize=in_text)
         self.filters = filters_for(settings)
         self.tests = tests()
         functions: dict[str, Any] = {name: _callable(name, settings) for name in library()}
-        self.globals = functions
+        self.globals.clear()
+        self.globals.update(functions)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate within limits."""
@@ -238,21 +164,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
         raise SecurityError("this cannot be called")
 
 
-def place_of(node: nodes.Expr) -> str:
-    """Write the path of a lookup as messages name it; fields of the record by themselves."""
-    parts: list[str | int] = []
-    current: nodes.Node = node
-    while isinstance(current, (nodes.Getattr, nodes.Getitem)):
-        key = current.attr if isinstance(current, nodes.Getattr) else getattr(current.arg, "value", None)
-        if not isinstance(key, (str, int)):
-            return str(parts[0]) if parts else ""
-        parts.insert(0, key)
-        current = current.node
-    if isinstance(current, nodes.Name) and current.name not in ("record", "item", "input"):
-        parts.insert(0, current.name)
-    return dotted(tuple(parts))
-
-
 def _callable(name: str, settings: Settings) -> Any:
     function = library()[name]
     call = function.call
@@ -279,6 +190,10 @@ def in_text(value: Any) -> str:
     kind = value.__class__
     if kind is str:
         return value  # type: ignore[no-any-return]
+    if kind is float:
+        text = repr(value)
+        if "e" not in text and "n" not in text:
+            return text
     if isinstance(value, Undefined):
         raise absent(value)
     if kind is int or kind is float or kind is bool or kind is Decimal:

@@ -13,14 +13,14 @@ from jinja2.nodes import Template as Tree
 
 from engine.errors import RecordError
 from engine.expressions.jinja.check import parse
+from engine.expressions.jinja.code import NativeCode
 from engine.expressions.jinja.filters import plain_data
 from engine.expressions.jinja.limits import begin, looped
-from engine.expressions.jinja.sandbox import Names, NativeCode, Sandbox, absent, sandbox
-from engine.expressions.library.base import MAX_TEXT
+from engine.expressions.jinja.sandbox import Names, Sandbox, absent, sandbox
+from engine.expressions.library.base import MAX_TEXT, too_large
 from engine.expressions.values import Invalid, Settings
 
 _SIMPLE = (nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const)
-_SETS = (nodes.Assign,)
 
 
 class _Native(Sandbox):
@@ -29,8 +29,8 @@ class _Native(Sandbox):
     code_generator_class = NativeCode
 
 
-@lru_cache(maxsize=8)
-def _native(base: Sandbox, settings_id: int) -> Sandbox:
+@lru_cache(maxsize=32)
+def _native(base: Sandbox) -> Sandbox:
     made = object.__new__(_Native)
     made.__dict__.update(base.__dict__)
     made.finalize = None
@@ -38,64 +38,83 @@ def _native(base: Sandbox, settings_id: int) -> Sandbox:
 
 
 class Rendering:
-    """A compiled template. ``render`` takes the names; ``in_context`` takes a context that others share."""
+    """A compiled template. One *session* serves many renderings with one mapping of names that changes in between."""
 
-    __slots__ = ("_environment", "_root", "native", "render", "shares", "text")
+    __slots__ = ("_environment", "_finish", "_root", "_sets", "native", "text")
 
     def __init__(self, text: str, tree: Tree, settings: Settings) -> None:
         self.text = text
         single = single_value(tree)
         self.native = single is not None
         base = sandbox(settings)
-        self._environment = _native(base, id(base)) if self.native else base
-        self.shares = not any(True for _ in tree.find_all(_SETS))
+        self._environment = _native(base) if self.native else base
+        self._sets = any(True for _ in tree.find_all(nodes.Assign))
         self._root = _root(self._environment, _bound_loops(tree))
-        self.render: Callable[[Mapping[str, Any]], Any] = self._value if single is not None else self._text
-        if single is not None and not isinstance(single, _SIMPLE):
-            self.render = self._built
+        self._finish: Callable[[Any], Any] = _text
+        if single is not None:
+            self._finish = _value if isinstance(single, _SIMPLE) else _built
 
-    def context(self) -> Names:
-        """Make a context; its ``parent`` is the mapping of names."""
-        return Names(self._environment, {}, None, {})
-
-    def _run(self, names: Mapping[str, Any]) -> Any:
-        context = self.context()
-        context.parent = names  # type: ignore[assignment]
-        return self._root(context)
-
-    def _value(self, names: Mapping[str, Any]) -> Any:
-        begin()
-        value = _first(self._run(names))
-        if isinstance(value, Undefined):
-            raise absent(value)
-        return value
-
-    def _built(self, names: Mapping[str, Any]) -> Any:
-        value = self._value(names)
-        kind = value.__class__
-        return value if kind is str or kind is int or kind is float or value is None else plain_data(value)
+    def render(self, names: Mapping[str, Any]) -> Any:
+        """Render once."""
+        return self.session(names)()
 
     def lenient(self, names: Mapping[str, Any]) -> Any:
-        """Render, with null where the one value of a template is not there."""
-        if not self.native:
-            return self.render(names)
+        """Render once, with null where the one value of a template is not there."""
+        return self.session(names, lenient=True)()
+
+    def session(self, names: Mapping[str, Any], lenient: bool = False) -> Callable[[], Any]:
+        """Return what renders with the names as they are when it is called; not for use in two threads at once."""
+        context = Names(self._environment, {}, None, {})
+        context.parent = names  # type: ignore[assignment]
+        root, finish = self._root, _or_null if lenient and self.native else self._finish
+        if self._sets:
+            return _forgetful(context, root, finish)
+
+        def run() -> Any:
+            begin()
+            return finish(root(context))
+
+        return run
+
+
+def _forgetful(context: Names, root: Callable[[Names], Any], finish: Callable[[Any], Any]) -> Callable[[], Any]:
+    """Render without what ``{% set %}`` left behind the last time."""
+
+    def run() -> Any:
         begin()
-        value = _first(self._run(names))
-        return None if isinstance(value, Undefined) else plain_data(value)
+        context.vars.clear()
+        context.exported_vars.clear()
+        return finish(root(context))
 
-    def _text(self, names: Mapping[str, Any]) -> str:
-        begin()
-        parts, size = [], 0
-        for part in self._run(names):
-            size += len(part)
-            if size > MAX_TEXT:
-                raise RecordError("too-large", "the template makes more than 1 MiB of text")
-            parts.append(part)
-        return "".join(parts).strip()
+    return run
 
 
-def _first(parts: Any) -> Any:
-    return next(parts)
+def _value(parts: Any) -> Any:
+    value = next(parts)
+    if isinstance(value, Undefined):
+        raise absent(value)
+    return value
+
+
+def _built(parts: Any) -> Any:
+    value = next(parts)
+    kind = value.__class__
+    if isinstance(value, Undefined):
+        raise absent(value)
+    return value if kind is str or kind is int or kind is float or value is None else plain_data(value)
+
+
+def _or_null(parts: Any) -> Any:
+    value = next(parts)
+    return None if isinstance(value, Undefined) else plain_data(value)
+
+
+def _text(parts: Any) -> str:
+    # the pieces are few and shared; what they make together is measured before it is made
+    pieces = list(parts)
+    if sum(map(len, pieces)) > MAX_TEXT:
+        raise too_large("the template")
+    return "".join(pieces).strip()
 
 
 def single_value(tree: Tree) -> nodes.Expr | None:

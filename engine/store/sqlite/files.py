@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -67,7 +68,7 @@ class Lock:
         self._wait = wait
         self._descriptor = -1
 
-    async def take(self, owner: str) -> bool:
+    async def take(self) -> bool:
         """Take it, waiting a while; give whether the process before this one ended without giving it back."""
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -81,7 +82,7 @@ class Lock:
         unclean = bool(os.pread(self._descriptor, 1, 0))
         with contextlib.suppress(OSError):  # on a full disk the name is missing; the lock itself needs no space
             os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n{owner}\n".encode(), 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n{_command()}\n".encode(), 0)
         return unclean
 
     async def _queue_up(self) -> None:
@@ -108,6 +109,14 @@ class Lock:
         if clean:
             os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
+
+
+def _command() -> str:
+    """Name what this process is by its first words; the others may be secrets."""
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    word = sys.argv[1] if len(sys.argv) > 1 and sys.argv[1].isidentifier() else ""
+    return f"{name or 'python'} {word}".strip()
 
 
 class Space:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from engine.errors import StoreFailed
+from engine.errors import StoreError, StoreFailed
 from engine.store.sqlite.connect import damaged, open_reader
 
 T = TypeVar("T")
@@ -26,13 +26,17 @@ class Readers:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store-reader")
         self._here = threading.local()
         self._opened: list[sqlite3.Connection] = []
+        self._closed = False
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run *query* in one read transaction."""
+        if self._closed:
+            raise StoreError(f"{self._path}: the store is closed")
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, query)
 
     async def close(self) -> None:
         """End the threads and their connections."""
+        self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
         for connection in self._opened:
             connection.close()

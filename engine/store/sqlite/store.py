@@ -60,7 +60,7 @@ class SqliteStore:
         """Open for writing; see ``Store.open``."""
         prepare(self.path)
         lock = Lock(self.path, self._wait)
-        unclean = await lock.take(owner)
+        unclean = await lock.take()
         try:
             space = Space(self.path, self._min_free, self._reserve)
             writer = Writer(lambda: self._connect(space, unclean), space, str(self.path))

@@ -167,7 +167,9 @@ def bank_hub() -> Project:
         description="Send changed transactions to the automation hub",
         timezone="America/Sao_Paulo",
         source=Source(
-            Use("sql", "bank-db", {"query": "select * from transactions\norder by updated_at, id\n"}, ("source", "sql")),
+            Use(
+                "sql", "bank-db", {"query": "select * from transactions\norder by updated_at, id\n"}, ("source", "sql")
+            ),
             Cursor(("updated_at", "id"), {"updated_at": "1970-01-01 00:00:00", "id": 0}),
         ),
         steps=(
@@ -216,7 +218,9 @@ def bank_hub() -> Project:
                 "automation-hub", origin("connections/hub.yaml"), Use("http", None, hub, ("connections",))
             ),
             "bank-db": ConnectionDefinition(
-                "bank-db", origin("connections/db.yaml"), Use("sql", None, {"url": "sqlite:///bank.db"}, ("connections",))
+                "bank-db",
+                origin("connections/db.yaml"),
+                Use("sql", None, {"url": "sqlite:///bank.db"}, ("connections",)),
             ),
         },
         settings={},

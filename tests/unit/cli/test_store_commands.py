@@ -65,7 +65,9 @@ def test_runs_can_be_chosen(kept, run) -> None:
     assert run("runs", "--since", "1s ago").code == 2
 
 
-@pytest.mark.parametrize("name", ["01JD5X0000000000000000RUN1", "01jd5x0000000000000000run1", "01JD…RUN1", "01JD..RUN1"])
+@pytest.mark.parametrize(
+    "name", ["01JD5X0000000000000000RUN1", "01jd5x0000000000000000run1", "01JD…RUN1", "01JD..RUN1"]
+)
 def test_a_run_is_shown_by_any_of_its_names(kept, run, name) -> None:
     seen = run("runs", "show", name)
     assert seen.code == 0

@@ -8,7 +8,7 @@ import pytest
 from engine.errors import RecordError
 from engine.pipeline import CursorPlan
 from engine.record import Batch
-from engine.runtime.cursor import bind, check_order, later, positions, safe_length
+from engine.runtime.cursor import bind, check_order, later, positions, safe_stop
 
 
 def plan(initial, lookback=None, time=False):
@@ -43,11 +43,20 @@ def test_a_lookback_that_cannot_be_subtracted_is_an_error(stored, time):
 
 
 @pytest.mark.parametrize(
-    ("here", "expected"),
-    [([(1,)], 0), ([(1,), (2,)], 1), ([(1,), (2,), (2,)], 1), ([(2,), (2,)], 0), ([(1, "a"), (1, "b"), (1, "c")], 2)],
+    ("values", "start", "stop", "expected"),
+    [
+        ("1234", 0, 2, 2),
+        ("1223", 0, 2, 1),
+        ("1222", 0, 3, 1),
+        ("2222", 0, 2, 2),
+        ("112233", 2, 4, 4),
+        ("112223", 2, 4, 4),
+    ],
 )
-def test_the_last_group_of_equal_values_is_not_safe(here, expected):
-    assert safe_length(here) == expected
+def test_a_cut_goes_back_to_where_the_value_changes_and_stays_inside_a_tie_that_is_longer(
+    values, start, stop, expected
+):
+    assert safe_stop([(value,) for value in values], start, stop) == expected
 
 
 def test_going_back_is_refused_and_names_both():

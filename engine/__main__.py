@@ -1,0 +1,6 @@
+"""``python -m engine``: the command line without an installed script."""
+
+from engine.cli.main import main
+
+if __name__ == "__main__":
+    main()
