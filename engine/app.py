@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.compiler.compile import compile_pipeline, compile_remote
 from engine.definition.model import Project
 from engine.errors import Unavailable
-from engine.events import Emit, Event
+from engine.events import BatchDelivered, BatchRead, Emit, Event, Settled
 from engine.ids import new_id
 from engine.net.egress import Egress
 from engine.pipeline import Pipeline
@@ -93,9 +93,7 @@ def _store(project: Project, wait: float) -> Store:
     if "memory" in settings:
         return MemoryStore()
     sqlite = settings.get("sqlite") or {}
-    return SqliteStore(
-        store_path(project), wait=wait, min_free=sqlite.get("min_free"), reserve=sqlite.get("reserve")
-    )
+    return SqliteStore(store_path(project), wait=wait, min_free=sqlite.get("min_free"), reserve=sqlite.get("reserve"))
 
 
 def _retention(project: Project) -> dict[str, float]:
@@ -111,9 +109,11 @@ def _runtime(project: Project, store: Store, emit: Emit) -> Runtime:
 
 
 def _log(event: Event) -> LogLine | None:
-    line = log_line(event, datetime.now(UTC))
     # what happens with every batch is for the progress bar, not for the store
-    return LogLine(*line) if line is not None and line.level != "debug" else None
+    if isinstance(event, BatchRead | BatchDelivered | Settled):
+        return None
+    line = log_line(event, datetime.now(UTC))
+    return LogLine(*line) if line is not None else None
 
 
 def _egress(project: Project) -> Egress:

@@ -51,8 +51,6 @@ class Emission(NamedTuple):
     """How many each filter dropped, by the filter's dotted place."""
     metas: Sequence[Meta] | None = None
     """Parallel to *records* where the stage changed them (a split's ``meta.parent``); None: those of *origin*."""
-    metas: Sequence[Meta] | None = None
-    """Parallel to *records*; None: each has its origin's."""
 
 
 class Outgoing(NamedTuple):

@@ -95,11 +95,13 @@ class Run:
     _began: float = 0.0
     _settler: Settler | None = None
     _logs: list[LogLine] = field(default_factory=list)
+    _names: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.started = self.shared.now()
         self._began = self.shared.clock()
-        self.position = positions.choose(self.pipeline, self.request, self._names())
+        self._names = self._make_names()
+        self.position = positions.choose(self.pipeline, self.request, self._names)
 
     async def execute(self) -> RunResult:
         """Take the lane, run, settle the end."""
@@ -171,7 +173,7 @@ class Run:
             nobody, Resilience(), self.pipeline.name, self.id, self.emit, shared.random, shared.clock, self._sleep
         )
         context = Context(
-            self.pipeline.name, shared.project, shared.roots, self._names(), note=self.note, egress=shared.egress
+            self.pipeline.name, shared.project, shared.roots, self._names, note=self.note, egress=shared.egress
         )
         connections = Connections(stack, shared.context)
         return Opener(self.pipeline, self.position, self.request.limit, connections, line, context, stack)
@@ -213,7 +215,7 @@ class Run:
 
     # what expressions see
 
-    def _names(self) -> dict[str, Any]:
+    def _make_names(self) -> dict[str, Any]:
         return {
             "params": self.request.params,
             "trigger": {"id": self.request.trigger, "params": self.request.params},
@@ -222,7 +224,7 @@ class Run:
         }
 
     def _frame(self) -> Frame:
-        names, zone = self._names(), self.pipeline.timezone
+        names, zone = self._names, self.pipeline.timezone
         now = self.shared.now().astimezone(zone)
         return Frame(names["params"], names["trigger"], names["run"], names["vars"], now, zone)
 

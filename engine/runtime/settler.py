@@ -43,6 +43,10 @@ class Settler:
     """The lane's checkpoint so far, by part: ``cursor`` or ``source``, and ``targets``."""
     part: str = "source"
     enabled: bool = True
+    at_end: bool = field(init=False)
+    """Nothing settles before the end."""
+    lazy: bool = field(init=False)
+    """What was not settled leaves no trace, so settling may lag."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _closed: bool = False
     _written: int = 0
@@ -52,15 +56,9 @@ class Settler:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
-    @property
-    def at_end(self) -> bool:
-        """Tell whether nothing settles before the end."""
-        return any(target.at_end for target in self.targets.values())
-
-    @property
-    def lazy(self) -> bool:
-        """Tell whether what was not settled leaves no trace, so that settling may lag."""
-        return bool(self.targets) and all(target.rewinds for target in self.targets.values())
+    def __post_init__(self) -> None:
+        self.at_end = any(target.at_end for target in self.targets.values())
+        self.lazy = bool(self.targets) and all(target.rewinds for target in self.targets.values())
 
     async def room(self) -> None:
         """Return when the next write may begin: the settlements are not too far behind."""

@@ -75,14 +75,14 @@ class Writer:
 
     async def _next(self) -> Portion | None:
         """Return the next portion, or None when the queue ended (``_last``) or the wait for company is over."""
-        wait = None
-        if self.plan.wait is not None and self._held:
-            wait = max(0.0, self._since + self.plan.wait - self.clock())
-        try:
-            async with asyncio.timeout(wait):
-                portion = await self.queue.get()
-        except TimeoutError:
-            return None
+        if self.plan.wait is None or not self._held:
+            portion = await self.queue.get()
+        else:
+            try:
+                async with asyncio.timeout(max(0.0, self._since + self.plan.wait - self.clock())):
+                    portion = await self.queue.get()
+            except TimeoutError:
+                return None
         self._last = portion is None
         return portion
 
