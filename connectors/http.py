@@ -104,10 +104,15 @@ class HttpConnection:
         except NotJson:
             body = answer.body.decode("utf-8", "replace")
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        if expect({"status": answer.status, "headers": headers, "body": body}) is not True:
-            raise judge(answer.status, answer.headers, answer.what) or Misconfigured(
-                f"{answer.what}, but verify.expect does not hold"
-            )
+        found = expect({"status": answer.status, "headers": headers, "body": body})
+        if found is True:
+            return
+        why = "does not hold"
+        if found is not False:
+            why = f"gave {found!r}, which is neither true nor false; mind that !a.b means (!a).b, so write !(a.b)"
+        raise judge(answer.status, answer.headers, answer.what) or Misconfigured(
+            f"{answer.what}, but verify.expect {why}"
+        )
 
 
 class HttpSource(BaseSource):
@@ -139,8 +144,12 @@ class HttpSource(BaseSource):
         self._paging = Paging.of(paginate, context.name)
         self._exact = numbers == "exact"
         self._redirects = redirects
-        if self._streams and (records is not None or self._paging.needs_document):
+        if self._streams and records is not None:
             raise Misconfigured(f"{context.name}: with format jsonl every line is a record; leave `records` out")
+        if self._streams and self._paging.needs_document:
+            raise Misconfigured(
+                f"{context.name}: with format jsonl the next page can only be found by page, offset or link"
+            )
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Use the connection's session, or make one for ``url``."""

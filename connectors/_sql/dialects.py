@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Executable, TableClause, event, make_url
+from sqlalchemy import URL, Engine, Executable, TableClause, create_engine, event, make_url
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import (
     ArgumentError,
@@ -24,11 +25,10 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from connectors._sql.writers import AsyncWriter, ThreadWriter, Writer
 from engine.errors import ConnectorError, Disconnected, Misconfigured, Rejected, Transient
 
 T = TypeVar("T")
-
-Use = Literal["read", "write"]
 
 _DRIVERS = {
     "sqlite": ("sqlite+aiosqlite", ""),
@@ -50,11 +50,6 @@ class Address:
     label: str
     """For messages: the file or the host, never credentials."""
     file: Path | None = None
-
-    @property
-    def extra(self) -> str:
-        """The extra that installs the driver."""
-        return _DRIVERS.get(self.url.get_backend_name(), ("", ""))[1]
 
 
 def address(text: str, project: Path) -> Address:
@@ -86,41 +81,71 @@ def _sqlite_address(url: URL, project: Path) -> Address:
     return Address(url, name, project / Path(name).expanduser())
 
 
-def engine(where: Address, use: Use, lock_wait: float) -> AsyncEngine:
-    """Make the engine for one use; nothing is opened yet. Raises Misconfigured when the driver is missing."""
+def reader(where: Address, lock_wait: float) -> AsyncEngine:
+    """Make the engine that sources read through; nothing is opened yet. Raises Misconfigured."""
     try:
-        if where.file is not None:
-            return _sqlite_engine(where.file, use, lock_wait)
-        return create_async_engine(where.url, hide_parameters=True, pool_pre_ping=True)
+        if where.file is None:
+            return create_async_engine(where.url, hide_parameters=True, pool_pre_ping=True)
+        url = _uri(where.file, "sqlite+aiosqlite", mode="ro", lock_wait=lock_wait)
+        made = create_async_engine(url, hide_parameters=True, pool_size=2, max_overflow=30)
     except (ImportError, NoSuchModuleError):
-        raise Misconfigured(
-            f"the driver for {where.url.get_backend_name()} is not installed; "
-            f"run: pip install 'integration-engine[{where.extra}]'"
-        ) from None
+        raise _driver_missing(where) from None
+    _own_transactions(made.sync_engine, begin=None)
+    return made
 
 
-def _sqlite_engine(file: Path, use: Use, lock_wait: float) -> AsyncEngine:
-    # a source cannot change the file whatever its query says, and no use creates one by a misspelt name
-    query = {"uri": "true", "mode": "ro" if use == "read" else "rw", "timeout": str(lock_wait)}
-    url = URL.create("sqlite+aiosqlite", database=f"file:{quote(str(file.absolute()))}", query=query)
-    # one writing connection: its users take turns here and not by SQLite's busy handler
-    pool = {"pool_size": 1, "max_overflow": 0} if use == "write" else {"pool_size": 2, "max_overflow": 30}
-    made = create_async_engine(url, hide_parameters=True, **pool)
+def writer(where: Address, lock_wait: float) -> Writer:
+    """Make what targets write through; nothing is opened yet. Raises Misconfigured."""
+    try:
+        if where.file is None:
+            return AsyncWriter(create_async_engine(where.url, hide_parameters=True, pool_pre_ping=True))
+        url = _uri(where.file, "sqlite+pysqlite", mode="rw", lock_wait=lock_wait)
+        made = create_engine(url, hide_parameters=True, pool_size=1, max_overflow=0)
+    except (ImportError, NoSuchModuleError):
+        raise _driver_missing(where) from None
+    _own_transactions(made, begin="begin immediate")
+    return ThreadWriter(made)
 
-    @event.listens_for(made.sync_engine, "connect")
+
+def _driver_missing(where: Address) -> Misconfigured:
+    name = where.url.get_backend_name()
+    extra = _DRIVERS[name][1]
+    return Misconfigured(f"the driver for {name} is not installed; run: pip install 'integration-engine[{extra}]'")
+
+
+def _uri(file: Path, driver: str, mode: str, lock_wait: float) -> URL:
+    # a source cannot change the file whatever its query says, and no target creates one by a misspelt name
+    query = {"uri": "true", "mode": mode, "timeout": str(lock_wait), "check_same_thread": "false"}
+    return URL.create(driver, database=f"file:{quote(str(file.absolute()))}", query=query)
+
+
+def _own_transactions(made: Engine, begin: str | None) -> None:
+    """Begin transactions by *begin* and not by the driver's guess, so that savepoints and DDL are inside."""
+
+    @event.listens_for(made, "connect")
     def configure(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # this code begins transactions, so that savepoints and DDL are inside
-        if use == "write":
+        connection.isolation_level = None
+        if begin:
             cursor = connection.cursor()
             cursor.execute("pragma foreign_keys=on")
             cursor.close()
 
-    @event.listens_for(made.sync_engine, "begin")
-    def begin(connection: Any) -> None:
-        if use == "write":
-            connection.exec_driver_sql("begin immediate")
+    @event.listens_for(made, "begin")
+    def start(connection: Any) -> None:
+        if begin:
+            connection.exec_driver_sql(begin)
 
-    return made
+
+def look(where: Address) -> None:
+    """Say at once what keeps a SQLite file from being opened. Raises Misconfigured."""
+    if where.file is None:
+        return
+    try:
+        os.close(os.open(where.file, os.O_RDONLY | os.O_NONBLOCK))
+    except OSError:
+        raise Misconfigured(f"{where.label}: {_unopened(where.file)}") from None
+    if not where.file.is_file():
+        raise Misconfigured(f"{where.label}: {_unopened(where.file)}")
 
 
 def upsert(
@@ -197,7 +222,7 @@ def explain(error: SQLAlchemyError | OSError, where: Address, doing: str) -> Con
 
 def _explain_sqlite(error: BaseException, where: Address, said: str) -> ConnectorError:
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_CANTOPEN or (where.file is not None and where.file.is_dir()):
+    if code == sqlite3.SQLITE_CANTOPEN:
         return Misconfigured(f"{where.label}: {_unopened(where.file)}")
     if code == sqlite3.SQLITE_READONLY:
         return Misconfigured(f"{said}; a source only reads, and a target needs the right to write the file")

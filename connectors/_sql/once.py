@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, MetaData, Table, Text, bindparam, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Column, Connection, MetaData, Table, Text, bindparam, func, insert, select
 from sqlalchemy.schema import CreateTable
 
 from engine.errors import Rejected
@@ -36,21 +35,21 @@ class Once:
             raise Rejected("missing-key: once.key gives nothing for this record")
         return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
 
-    async def prepare(self, connection: AsyncConnection) -> None:
+    def prepare(self, connection: Connection) -> None:
         """Make the table where there is none."""
-        await connection.execute(CreateTable(self._table, if_not_exists=True))
+        connection.execute(CreateTable(self._table, if_not_exists=True))
 
-    async def known(self, connection: AsyncConnection, keys: Mapping[int, str]) -> set[str]:
+    def known(self, connection: Connection, keys: Mapping[int, str]) -> set[str]:
         """Return those of *keys* that had their effect. The write lock is held: nobody adds one meanwhile."""
         found: set[str] = set()
         asked = list(set(keys.values()))
         for start in range(0, len(asked), 500):
             some = asked[start : start + 500]
             query = select(self._table.c.key).where(self._table.c.scope == self._scope, self._table.c.key.in_(some))
-            found.update((await connection.execute(query)).scalars())
+            found.update(connection.execute(query).scalars())
         return found
 
-    async def remember(self, connection: AsyncConnection, keys: Sequence[str]) -> None:
+    def remember(self, connection: Connection, keys: Sequence[str]) -> None:
         """Write *keys* down; they count once the transaction commits."""
         if keys:
-            await connection.execute(self._insert, [{"s": self._scope, "k": key} for key in keys])
+            connection.execute(self._insert, [{"s": self._scope, "k": key} for key in keys])

@@ -38,7 +38,7 @@ class Session:
         """Run *work* once. Raises ConnectorError."""
         try:
             if self._connection is None:
-                self._connection = await self._link.engine("read").connect()
+                self._connection = await self._link.connect()
             return await stoppable(self._connection, work(self._connection, *given, **named))
         except asyncio.CancelledError:
             await self.release()

@@ -115,7 +115,7 @@ class SqlSource(BaseSource):
             async for page in self._paged(reading):
                 yield page
             return
-        dialect = self.context.connection.engine("read").dialect
+        dialect = self.context.connection.reader.dialect
         async for page in self._stream(*reading.flat(dialect)):
             yield page
 

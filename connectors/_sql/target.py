@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Literal
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connectors._sql.connection import SqlConnection
-from connectors._sql.dialects import explain, reason, refused, stoppable
+from connectors._sql.dialects import explain, look, reason, refused
 from connectors._sql.once import Once
 from connectors._sql.operations import KINDS, Call
 from connectors._sql.steps import Database, Step, Subject, build, tables
@@ -63,32 +63,31 @@ class SqlTarget(BaseTarget):
 
     async def write(self, load: Outgoing) -> Receipt:
         """Deliver in one transaction. A refused record is in the receipt with the database's reason."""
+        look(self._link.address)
         try:
-            async with self._link.engine("write").connect() as connection:
-                return await stoppable(connection, self._transact(connection, load))
+            steps, rejected = await self._link.writer.run(lambda connection: self._transact(connection, load))
         except (SQLAlchemyError, OSError) as error:
             raise explain(error, self._link.address, "writing") from error
-
-    async def _transact(self, connection: AsyncConnection, load: Outgoing) -> Receipt:
-        async with connection.begin():
-            steps = await self._prepare(connection)
-            calls, rejected = self._plan(steps, load)
-            work = _Work(connection, calls, self._once)
-            if self._once:
-                await self._skip_known(work, load, rejected)
-            await work.deliver(sorted(calls))
         self._steps = steps  # only now: a rolled back transaction takes the table of `once` with it
-        rejected |= work.rejected
         return Receipt(rejected=rejected) if rejected else TAKEN
 
-    async def _prepare(self, connection: AsyncConnection) -> list[Step]:
+    def _transact(self, connection: Connection, load: Outgoing) -> tuple[list[Step], dict[int, str]]:
+        steps = self._prepare(connection)
+        calls, rejected = self._plan(steps, load)
+        work = _Work(connection, calls, self._once)
+        if self._once:
+            self._skip_known(work, load, rejected)
+        work.deliver(sorted(calls))
+        return steps, rejected | work.rejected
+
+    def _prepare(self, connection: Connection) -> list[Step]:
         if self._steps is not None:
             return self._steps
         shapes: dict[str, Shape] = {}
         for name in set().union(*map(tables, self._options)):
-            shapes[name] = await connection.run_sync(reflect, name)
+            shapes[name] = reflect(connection, name)
         if self._once:
-            await self._once.prepare(connection)
+            self._once.prepare(connection)
         database = Database(shapes, connection.dialect.name, self._nested)
         return [build(one, place, database) for one, place in zip(self._options, self._places, strict=True)]
 
@@ -103,7 +102,7 @@ class SqlTarget(BaseTarget):
                 rejected[index] = str(error)
         return calls, rejected
 
-    async def _skip_known(self, work: _Work, load: Outgoing, rejected: dict[int, str]) -> None:
+    def _skip_known(self, work: _Work, load: Outgoing, rejected: dict[int, str]) -> None:
         assert self._once is not None
         for index in list(work.calls):
             try:
@@ -111,54 +110,54 @@ class SqlTarget(BaseTarget):
             except (Rejected, RecordError) as error:
                 rejected[index] = str(error)
                 del work.calls[index]
-        work.done = await self._once.known(work.connection, work.keys)
+        work.done = self._once.known(work.connection, work.keys)
 
 
 class _Work:
     """The delivery of one load inside its transaction."""
 
-    def __init__(self, connection: AsyncConnection, calls: dict[int, list[Call]], once: Once | None) -> None:
+    def __init__(self, connection: Connection, calls: dict[int, list[Call]], once: Once | None) -> None:
         self.connection, self.calls, self._once = connection, calls, once
         self.keys: dict[int, str] = {}
         self.done: set[str] = set()
         self.rejected: dict[int, str] = {}
 
-    async def deliver(self, indexes: Sequence[int]) -> None:
+    def deliver(self, indexes: Sequence[int]) -> None:
         """Do all of *indexes*, or, where something is refused, each half by itself: the order stays."""
         if not indexes:
             return
-        savepoint = await self.connection.begin_nested()
+        savepoint = self.connection.begin_nested()
         try:
-            fresh = await self._run(indexes)
+            fresh = self._run(indexes)
         except (SQLAlchemyError, OverflowError, UnicodeEncodeError, _Refused) as error:
             if not isinstance(error, _Refused) and not refused(error):
                 raise
-            await savepoint.rollback()
+            savepoint.rollback()
             if len(indexes) == 1:
                 self.rejected[indexes[0]] = reason(error)
                 return
             middle = len(indexes) // 2
-            await self.deliver(indexes[:middle])
-            await self.deliver(indexes[middle:])
+            self.deliver(indexes[:middle])
+            self.deliver(indexes[middle:])
             return
-        await savepoint.commit()
+        savepoint.commit()
         self.done |= fresh
 
-    async def _run(self, indexes: Sequence[int]) -> set[str]:
+    def _run(self, indexes: Sequence[int]) -> set[str]:
         fresh: set[str] = set()
         if self._once:
             first = {self.keys[index]: index for index in reversed(indexes) if self.keys[index] not in self.done}
             indexes = sorted(first.values())
             fresh = set(first)
-            await self._once.remember(self.connection, list(first))
+            self._once.remember(self.connection, list(first))
         calls = [call for index in indexes for call in self.calls[index]]
         for _, group in groupby(calls, key=_together):
-            await self._execute(list(group))
+            self._execute(list(group))
         return fresh
 
-    async def _execute(self, calls: Sequence[Call]) -> None:
+    def _execute(self, calls: Sequence[Call]) -> None:
         values = [dict(call.values) for call in calls]
-        result = await self.connection.execute(calls[0].clause, values[0] if len(values) == 1 else values)
+        result = self.connection.execute(calls[0].clause, values[0] if len(values) == 1 else values)
         expects = calls[0].expects
         if expects is None:
             return

@@ -8,26 +8,30 @@ import os
 import shlex
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from engine.cli.commands import Command
 from engine.cli.dead_choice import filters, one, where_of, whole_run
-from engine.cli.lookup import collect
+from engine.cli.lookup import rows
 from engine.cli.masking import compiled, masked, restored
 from engine.cli.screen import json_text
 from engine.cli.session import Session, pass_session
-from engine.store.base import DeadLetter, Where
+from engine.store.base import Where
 from engine.telemetry.words import count
 
 if TYPE_CHECKING:
     from engine.app import App
     from engine.definition.model import Project
     from engine.store.base import Store
+
+_CHUNK = 1000
 
 
 @click.command("edit", cls=Command)
@@ -152,18 +156,19 @@ def _replay(session: Session, letters: Sequence[str], where: Where, limit: int, 
     from engine.cli.runner import Foreground, Job
 
     project = session.project()
-    picked, exact = asyncio.run(_pick(session, project, letters, where, limit))
-    if not picked:
+    picked = asyncio.run(_pick(session, project, letters, where, limit))
+    waiting = {} if letters else asyncio.run(_waiting(session, project, where))
+    pipelines = list(dict.fromkeys([*picked.counts, *waiting]))
+    if not pipelines:
         session.err.line("no open dead letters to send again")
         return 0
-    pipelines = list(dict.fromkeys(letter.pipeline for letter in picked))
     gone = [name for name in pipelines if name not in project.pipelines]
     if gone:
         raise click.UsageError(f"{gone[0]} is not there any more; bring it back, or drop its dead letters")
     project, _ = select(session, pipelines)
 
     async def amend(app: App) -> bool:
-        sent = await _amend(app.store, exact, "replay")
+        sent = await picked.amend(app.store, "replay") + sum(waiting.values())
         if not session.quiet and not as_json:
             session.err.line(f"sending {count(sent, 'record')} again")
         return sent > 0
@@ -172,23 +177,55 @@ def _replay(session: Session, letters: Sequence[str], where: Where, limit: int, 
     return Foreground(session, project, as_json).run(jobs, amend)
 
 
-async def _pick(
-    session: Session, project: Project, letters: Sequence[str], where: Where, limit: int
-) -> tuple[Sequence[DeadLetter], Sequence[Where]]:
-    """Return the letters that are meant, and each one's ``Where``: no more, even if others come in meanwhile."""
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """The open dead letters that are meant."""
+
+    wheres: Sequence[Where]
+    counts: Mapping[str, int]
+    """By pipeline."""
+    limit: int = 0
+
+    async def amend(self, store: Store, do: Literal["replay", "drop"]) -> int:
+        """Change them, in transactions of a bearable size; returns how many there were."""
+        done = 0
+        for where in self.wheres:
+            while not self.limit or done < self.limit:
+                room = min(_CHUNK, self.limit - done) if self.limit else _CHUNK
+                changed = await store.amend(where, do, limit=room)
+                done += changed
+                if changed < room:
+                    break
+        return done
+
+
+async def _pick(session: Session, project: Project, letters: Sequence[str], where: Where, limit: int) -> Picked:
     if letters:
         found = [await one(session, project, text) for text in dict.fromkeys(letters)]
         closed = [letter for letter in found if letter.status != "open"]
         if closed:
             raise click.UsageError(f"{closed[0].id} was {closed[0].status} already")
-    else:
-        async with session.reader(project) as store:
-            found = list(await collect(store, "dead", await whole_run(store, where), limit or None))
-    return found, [Where(id=letter.id) for letter in found]
+        return Picked([Where(id=letter.id) for letter in found], Counter(letter.pipeline for letter in found))
+    counts: Counter[str] = Counter()
+    async with session.reader(project) as store:
+        where = await whole_run(store, where)
+        async for cause in rows(store, "causes", where):
+            left = limit - counts.total() if limit else cause.letters
+            if left > 0:
+                counts[cause.pipeline] += min(cause.letters, left)
+    # pipeline by pipeline, so that nothing is set to be sent again that nobody then sends
+    return Picked([where._replace(pipeline=name) for name in counts], counts, limit)
 
 
-async def _amend(store: Store, exact: Sequence[Where], do: Any) -> int:
-    return sum([await store.amend(one, do) for one in exact])
+async def _waiting(session: Session, project: Project, where: Where) -> dict[str, int]:
+    """Return what an earlier replay was to send and did not, by pipeline."""
+    found: dict[str, int] = {}
+    async with session.reader(project) as store:
+        async for row in rows(store, "lanes", Where(pipeline=where.pipeline)):
+            name, _, kind = row.lane.partition("/")
+            if kind == "in/replay" and row.entries and where.pipeline in (None, name):
+                found[name] = row.entries
+    return found
 
 
 @click.command("drop", cls=Command)
@@ -206,8 +243,8 @@ def drop(
 
     where = _chosen(letters, everything, chosen)
     project = session.project()
-    picked, exact = asyncio.run(_pick(session, project, letters, where, limit or 0))
-    if not picked:
+    picked = asyncio.run(_pick(session, project, letters, where, limit or 0))
+    if not picked.counts:
         session.err.line("no open dead letters to drop")
         return 0
     if not yes and not _sure(session, picked):
@@ -216,7 +253,7 @@ def drop(
 
     async def amend() -> int:
         async with open_app(project, emit=lambda event: None) as app:
-            return await _amend(app.store, exact, "drop")
+            return await picked.amend(app.store, "drop")
 
     dropped = asyncio.run(amend())
     if not session.quiet:
@@ -224,8 +261,8 @@ def drop(
     return 0
 
 
-def _sure(session: Session, picked: Sequence[DeadLetter]) -> bool:
+def _sure(session: Session, picked: Picked) -> bool:
     if not session.err.look.terminal:
         raise click.UsageError("dropping cannot be undone: say --yes")
-    names = ", ".join(sorted({letter.pipeline for letter in picked}))
-    return click.confirm(f"drop {count(len(picked), 'dead letter')} of {names}?", err=True)
+    number, names = sum(picked.counts.values()), ", ".join(sorted(picked.counts))
+    return click.confirm(f"drop {count(number, 'dead letter')} of {names}?", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-from engine.compiler.compile import expression_settings
+from engine.compiler.facts import expression_settings
 from engine.compiler.triggers import check_triggers
 from engine.definition.model import PipelineDefinition, Project, Use
 from engine.errors import Path as NodePath

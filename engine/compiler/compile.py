@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from engine import codec
+from engine.compiler.facts import expression_settings
 from engine.compiler.options import compile_options
 from engine.compiler.params import ParamsSource, params_checker
 from engine.compiler.registry import connector
@@ -52,12 +53,6 @@ def compile_pipeline(project: Project, definition: PipelineDefinition) -> Pipeli
         enabled=definition.enabled,
         inactive=tuple(key for key in ("triggers", "promises") if getattr(definition, key)),
     )
-
-
-def expression_settings(project: Project, definition: PipelineDefinition) -> Settings:
-    """What is static for all expressions of a pipeline."""
-    roots = tuple(project.root / folder for folder in project.settings.get("files") or ())
-    return Settings(timezone=ZoneInfo(definition.timezone), missing=definition.missing, root=project.root, roots=roots)
 
 
 def masks(definition: PipelineDefinition) -> tuple[Callable[[Any], Any], Callable[[str, Any], Any]]:

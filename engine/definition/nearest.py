@@ -8,6 +8,8 @@ from collections.abc import Iterable
 def nearest(word: str, names: Iterable[str]) -> str | None:
     """Return the most similar of *names*, None when none is similar."""
     plain = _plain(word)
+    if not plain:
+        return None
     best: tuple[float, str] | None = None
     for name in names:
         other = _plain(name)

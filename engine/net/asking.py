@@ -55,12 +55,21 @@ class Asking:
 def _placed(path: Template, names: Names) -> Any:
     """Render a path; what data puts in must not add a part to it. Raises RecordError."""
     text = path(names)
+    if _constant(path, names, text):
+        return text
     tame = {name: _tame(value) if name in _DATA else value for name, value in names.items()}
     if any(tame[name] is not names[name] for name in tame) and _parts(path(tame)) != _parts(text):
-        raise RecordError(
-            "path", "path has a value with '/', '?' or '#' in it, which would lead to another place", "path"
-        )
+        why = "path has a value with '/', '?' or '#' in it, which would lead to another place"
+        raise RecordError("path", why, "path")
     return text
+
+
+def _constant(path: Template, names: Names, text: Any) -> bool:
+    """Whether the path is the same without any data: most are, and need no closer look."""
+    try:
+        return bool(path({name: value for name, value in names.items() if name not in _DATA}) == text)
+    except (RecordError, LookupError):
+        return False
 
 
 _DATA = frozenset({"record", "records", "input", "meta", "params", "trigger", "cursor"})

@@ -21,7 +21,7 @@ from engine.net.auth import Credentials
 from engine.net.egress import Egress, Guard, literal, origin
 from engine.net.inflate import ACCEPTED
 from engine.net.lost import Trip
-from engine.net.request import Request
+from engine.net.request import Request, valid
 from engine.net.stream import Stream
 
 MAX_RESPONSE = 64 * 1024 * 1024
@@ -146,7 +146,8 @@ class Client:
 
     def _url(self, request: Request) -> str:
         if request.url:
-            return urljoin(self.access.base, request.url).partition("#")[0]
+            found = urlsplit(urljoin(self.access.base, request.url))
+            return urlunsplit((found.scheme, found.netloc, valid(found.path) or "/", valid(found.query), ""))
         parts = urlsplit(self.access.base)
         path, _, inline = request.path.partition("?")
         if path:

@@ -60,6 +60,8 @@ class Trip:
             return Misconfigured(f"{name}: the certificate of {error.host} is not trusted: {why}; look at tls.ca")
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             return self.lost(f"the name {error.host} is not known (DNS)")
+        if isinstance(error, aiohttp.ClientProxyConnectionError):
+            return Disconnected(f"{name}: the proxy {error.host}:{error.port} could not be reached: {_plainly(error)}")
         if isinstance(error, aiohttp.ClientHttpProxyError):
             says = f"{name}: the proxy answered {error.status} {error.message}"
             return Misconfigured(says) if error.status in (401, 403, 405, 407) else Disconnected(says)

@@ -49,8 +49,12 @@ def path_text(value: Any, where: str = "path") -> str:
     path, question, query = text.partition("?")
     if any(unquote(part) in (".", "..") for part in re.split("/|%2[fF]", path)):
         raise RecordError("path", f"{where} {text!r} would lead to another place: a part of it is '.' or '..'", where)
-    safe = quote(_BARE_PERCENT.sub("%25", path), safe="/%:@!$&'()*+,;=~")
-    return safe + question + quote(_BARE_PERCENT.sub("%25", query), safe="/%:@!$&'()*+,;=~?")
+    return valid(path) + question + valid(query)
+
+
+def valid(text: str) -> str:
+    """Encode what may not stand in the path or query of an address; what is encoded stays."""
+    return quote(_BARE_PERCENT.sub("%25", text), safe="/%:@!$&'()*+,;=~?")
 
 
 def query_pairs(value: Any, where: str = "query") -> list[tuple[str, str]]:

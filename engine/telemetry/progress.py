@@ -32,6 +32,8 @@ class Counters:
     began: float = 0.0
     expected: int | None = None
     read: int = 0
+    read_at: float = 0.0
+    """When something was read last."""
     gone: int = 0
     """Dropped or failed before any target."""
     sent: dict[str, int] = field(default_factory=dict)
@@ -107,6 +109,7 @@ class Progress(AbstractContextManager["Progress"]):
             self.close()
         elif self._now is not None:
             self._now.add(event)
+            self._now.read_at = self._clock() if isinstance(event, BatchRead) else self._now.read_at
 
     def write(self, line: str) -> None:
         """Put a line above the bars."""
@@ -166,7 +169,7 @@ class Progress(AbstractContextManager["Progress"]):
         now = self._now
         if now is None:
             return ""
-        seconds = max(self._clock() - now.began, 1e-3)
+        seconds = max(now.read_at - now.began, 1e-3)
         names = self._names(now.pipeline)
         table = Table.grid(padding=(0, 1))
         for _ in range(5):

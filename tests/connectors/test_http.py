@@ -290,6 +290,25 @@ async def test_each_page_is_asked_for_within_call() -> None:
     assert [call.query["p"] for call in peer.calls] == ["1", "1", "2", "2", "3"]
 
 
+async def test_pages_of_lines() -> None:
+    """Paging and lines together; what needs a whole document is refused."""
+    lines = {"1": '{"id":1}\n{"id":2}\n', "2": '{"id":3}', "3": ""}
+    async with serving(lambda call: web.Response(text=lines[call.query["p"]])) as peer:
+        assert await read(peer, format="jsonl", paginate={"page": {"param": "p"}}) == ALL[:3]
+    for options in ({"records": x("a")}, {"paginate": {"next_url": x("a")}}):
+        with pytest.raises(Misconfigured, match="jsonl"):
+            HttpSource(Context("p"), format="jsonl", **options)  # type: ignore[arg-type]
+
+
+async def test_an_address_from_an_answer_is_made_valid() -> None:
+    """Letters beyond ASCII and spaces in the next address are encoded."""
+    pages = {"/list": {"rows": [1], "url": "/ação list?q=á b"}, "/a%C3%A7%C3%A3o%20list": {"rows": [2]}}
+    async with serving(lambda call: ok(pages[call.path])) as peer:
+        paginate = {"next_url": x("url")}
+        assert await read(peer, path=fixed("/list"), records=x("rows"), paginate=paginate) == [1, 2]
+    assert peer.calls[1].query == {"q": "á b"}
+
+
 async def test_lines_stream() -> None:
     """JSON Lines in any cut, blank lines, no line end at the end, packed."""
     rows = [{"n": number, "text": "á\\n" * (number % 7)} for number in range(1000)]
@@ -603,7 +622,7 @@ async def test_check_asks_what_verify_says() -> None:
         with pytest.raises(Transient):
             await connection.check()
         peer.answer = lambda call: web.Response(text="hello")
-        with pytest.raises(Misconfigured):
+        with pytest.raises(Misconfigured, match=r"gave None, .* write !\(a\.b\)"):
             await connection.check()
 
 

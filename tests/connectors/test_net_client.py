@@ -448,6 +448,14 @@ async def test_a_proxy_of_the_environment_and_of_the_option(monkeypatch: pytest.
             assert (await made.send(WRITE)).status == 200
 
 
+async def test_a_proxy_that_is_down() -> None:
+    """It is named, not the system behind it."""
+    error = await outcome("http://hub.example", WRITE, proxy="http://me:hush@127.0.0.1:1")
+    assert type(error) is Disconnected
+    assert "the proxy 127.0.0.1:1 could not be reached: connection refused" in str(error)
+    assert "hush" not in str(error)
+
+
 async def test_a_proxy_that_wants_credentials() -> None:
     """407 on CONNECT is a mistake for people, and the proxy's password does not show."""
 

@@ -388,8 +388,7 @@ async def test_a_full_database_is_transient(shop: Path) -> None:
     async with AsyncExitStack() as stack:
         target = await build(stack, shop, {"insert": {"table": "loose"}})
         await target.write(load([{"a": 1}]))
-        async with target._link.engine("write").connect() as connection:
-            await connection.exec_driver_sql("pragma max_page_count=20")
+        await target._link.writer.run(lambda connection: connection.exec_driver_sql("pragma max_page_count=20").close())
         with pytest.raises(Transient, match="full"):
             await target.write(load([{"a": "x" * 200_000}]))
     assert rows(shop, "select count(*) from loose") == [(1,)]

@@ -1,4 +1,4 @@
-"""Every file under ``invalid`` gives exactly the problems in the ``.expected`` beside it; every one under ``valid`` none.
+"""Every file under ``invalid`` gives exactly the problems in its ``.expected``; every one under ``valid`` gives none.
 
 A file is put into a copy of ``base`` (two connections and another pipeline); a folder is a project of its own.
 Run with ``WRITE_EXPECTED=1`` to write the ``.expected`` files anew, and read what changed.

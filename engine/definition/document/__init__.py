@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.definition.document.careful import Careful
-from engine.definition.document.limits import MAX_BYTES
+from engine.definition.document.limits import MAX_BYTES, MAX_NODES
 from engine.definition.document.places import KEY, Static
-from engine.definition.document.quick import NOTHING, quickly
+from engine.definition.document.quick import NOTHING, TooMany, quickly
 from engine.definition.document.scalars import UnquotedNumber, core
 from engine.errors import Path, Place, Problem
 
@@ -65,18 +65,23 @@ class Document:
         return self.places.get(path, Place(self.file, 1, 1))
 
 
+_ELSEWHERE = "put data into a file of its own"
+
+
 def read(file: str, data: bytes) -> Document:
     """Read one YAML file; never raises, its problems say what is wrong."""
     if len(data) > MAX_BYTES:
         what = f"the file has {len(data):,} bytes; a definition has at most {MAX_BYTES:,}"
-        return _unreadable(
-            file, "", Problem(file, 1, 1, "too-large", "error", "", what, "put data into a file of its own")
-        )
+        return _unreadable(file, "", Problem(file, 1, 1, "too-large", "error", "", what, _ELSEWHERE))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return _unreadable(file, "", _not_utf8(file, data, error))
-    value, statics = quickly(text)
+    try:
+        value, statics = quickly(text)
+    except TooMany:
+        what = f"the file has more than {MAX_NODES:,} values"
+        return _unreadable(file, text, Problem(file, 1, 1, "too-large", "error", "", what, _ELSEWHERE))
     if value is not NOTHING:
         return Document(file, text, value, Places(file, text), statics)
     reader = Careful(file, text)

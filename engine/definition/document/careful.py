@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,8 @@ from engine.definition.document.limits import MAX_DEPTH, MAX_EXPANDED, MAX_NODES
 from engine.definition.document.places import KEY, Static
 from engine.definition.document.scalars import UnquotedNumber, core
 from engine.errors import Path, Place, Problem, dotted
+
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class _Refused(Exception):
@@ -63,8 +66,8 @@ class Careful:
         except MarkedYAMLError as error:
             self._syntax(error)
             return None
-        except ReaderError as error:
-            self._character(error)
+        except ReaderError:
+            self._character()
             return None
         return value
 
@@ -75,11 +78,12 @@ class Careful:
         if not any((p.line, p.column) == (fault.line, fault.column) for p in self.problems):
             self._add(self._at, fault.line, fault.column, fault.code, fault.message, fault.hint)
 
-    def _character(self, error: ReaderError) -> None:
-        position = int(error.position)
-        before = self._text[:position]
-        line, column = before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
-        fact = f"the control character U+{ord(self._text[position]):04X} is not allowed"
+    def _character(self) -> None:
+        """Say which character YAML does not allow; the parser's own position counts bytes."""
+        found = _CONTROL.search(self._text)
+        position = found.start() if found else 0
+        line, column = self._text.count("\n", 0, position) + 1, position - (self._text.rfind("\n", 0, position) + 1) + 1
+        fact = f"the control character U+{ord(found[0]):04X} is not allowed" if found else "a character is not allowed"
         self._add((), line, column, "yaml-syntax", fact, "remove it")
 
     def _next(self) -> Any:
@@ -140,7 +144,7 @@ class Careful:
             self._replayed = before
 
     def _scalar(self, path: Path, event: Any) -> Any:
-        text, plain = event.value, event.implicit[0]
+        text, plain = event.value, event.implicit[0] and event.tag is None
         if event.tag is not None and event.tag != "!":
             self._tag(path, event, event.tag)
             return None

@@ -24,12 +24,19 @@ NOTHING: Any = object()
 """In place of a value where the careful reading must say more."""
 
 
+class TooMany(Exception):
+    """The file has more values than a definition may have."""
+
+
 class _Unusual(Exception):
     """The quick reading gives up."""
 
 
 def quickly(text: str) -> tuple[Any, list[Static]]:
-    """Return the value of *text* and its ``${…}``; ``NOTHING`` where the careful reading must say more."""
+    """Return the value of *text* and its ``${…}``; ``NOTHING`` where the careful reading must say more.
+
+    Raises TooMany.
+    """
     try:
         get = CParser(text).get_event
         get()
@@ -88,11 +95,11 @@ class _Quick:
             value.append(node(event, depth))
             path.pop()
             if len(value) > self._left:
-                raise _Unusual
+                raise TooMany
         self._spend(len(value))
         return value
 
     def _spend(self, nodes: int) -> None:
         self._left -= nodes
         if self._left < 0:
-            raise _Unusual
+            raise TooMany

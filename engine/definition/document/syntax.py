@@ -9,6 +9,9 @@ Spot = tuple[int, int]
 """Line and column, 1-based."""
 
 
+MAX_HINT = 200
+
+
 class Fault(NamedTuple):
     """A syntax error, explained."""
 
@@ -60,7 +63,7 @@ def name(text: str, problem: str, context: str, at: Spot | None, opened: Spot | 
     line, column = at or opened or (1, 1)
     line = min(line, len(lines))
     here = lines[line - 1]
-    return (
+    fault = (
         _tab(lines, line, here, problem)
         or _unclosed_quote(problem, opened)
         or _dollar_in_flow(lines, line, column)
@@ -71,6 +74,7 @@ def name(text: str, problem: str, context: str, at: Spot | None, opened: Spot | 
         or _never_closed(text, problem, at)
         or _other(problem, (line, column), opened)
     )
+    return fault._replace(hint=fault.hint if len(fault.hint) <= MAX_HINT else f"{fault.hint[:MAX_HINT]}…")
 
 
 def template_key(text: str, line: int, column: int) -> Fault:
@@ -122,6 +126,7 @@ def _quote_template(line: int, here: str, start: int) -> Fault:
     flow = before.count("{") + before.count("[") > 0
     if flow:
         end = here.find(closer, start)
+    here = here[: start + MAX_HINT]
     written = here[start : end + 2] if flow and end > 0 else here[start:].rstrip()
     quote = "'" if '"' in written else '"'
     key = _FLOW_KEY.search(before)

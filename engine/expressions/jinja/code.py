@@ -1,4 +1,4 @@
-"""How templates become Python in the sandbox: lookups in data only, guarded joins and comparisons, quick paths inline."""
+"""How templates become Python in the sandbox: lookups in data only, guarded joins and comparisons."""
 
 from __future__ import annotations
 

@@ -19,6 +19,10 @@ from engine.expressions.values import Settings
 
 Filter = Callable[..., Any]
 
+SIZED = frozenset({str, list, dict})
+SHORT = 256
+"""Texts up to this length cost nothing beyond what the loop around them is charged."""
+
 
 def _defined(value: Any) -> Any:
     if isinstance(value, Undefined):
@@ -28,10 +32,15 @@ def _defined(value: Any) -> Any:
 
 def _guarded(call: Filter) -> Filter:
     def run(*arguments: Any, **named: Any) -> Any:
-        for value in arguments:
-            limits.weigh(_defined(value))
+        for given in arguments:
+            if given.__class__ in SIZED:
+                if len(given) > SHORT:
+                    limits.weigh(given)
+            elif given is not None:
+                _defined(given)
         made = call(*arguments, **named)
-        limits.weigh(made)
+        if made.__class__ in SIZED and len(made) > SHORT:
+            limits.weigh(made)
         return made
 
     return run
@@ -46,7 +55,9 @@ def default(value: Any, other: Any = "", falsy: bool = False) -> Any:
 
 def as_list(value: Any, name: str) -> list[Any]:
     """Take a list, or raise RecordError."""
-    if isinstance(value, (list, tuple)):
+    if value.__class__ is list:
+        return value
+    if isinstance(value, tuple):
         return list(value)
     raise RecordError("type", f"{name} needs a list, got {kind_of(value)}")
 
@@ -102,7 +113,10 @@ def _name(key: Any) -> str:
 
 def join(value: Any, separator: str = "", attribute: str | None = None) -> str:
     """Join the texts and numbers of a list."""
-    parts = [convert.to_text(attribute_of(item, attribute)) for item in as_list(value, "join")]
+    found = as_list(value, "join")
+    if attribute is not None:
+        found = [attribute_of(item, attribute) for item in found]
+    parts = [item if item.__class__ is str else convert.to_text(item) for item in found]
     if len(separator) * len(parts) > MAX_TEXT:
         raise too_large("join")
     return limits.joined((separator.join(parts),))
@@ -170,7 +184,10 @@ def mapped(
     items = as_list(_defined(value), "map")
     limits.spend(1 + len(items))
     if attribute is not None:
-        read = (attribute_of(item, attribute) for item in items)
+        if "." not in attribute:
+            read = [item.get(attribute) if item.__class__ is dict else None for item in items]
+            return read if default is None else [default if item is None else item for item in read]
+        read = [attribute_of(item, attribute) for item in items]
         return [default if item is None else item for item in read]
     call = context.environment.filters.get(name or "")
     if call is None:

@@ -60,13 +60,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
     def __init__(self, settings: Settings) -> None:
-        self.globals: dict[str, Any]
         super().__init__(undefined=Missing, autoescape=False, optimized=False, cache_size=0, finalize=in_text)
-        self.filters = filters_for(settings)
-        self.tests = tests()
-        functions: dict[str, Any] = {name: _callable(name, settings) for name in library()}
-        self.globals.clear()
-        self.globals.update(functions)
+        self.filters = dict[str, Any](filters_for(settings))
+        self.tests = dict[str, Any](tests())
+        self.globals = {name: _callable(name, settings) for name in library()}
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate within limits."""

@@ -141,6 +141,11 @@ class World:
 
         asyncio.run(write())
 
+    @staticmethod
+    def summary(**changes: Any) -> dict[str, Any]:
+        """See ``summary``."""
+        return summary(**changes)
+
     def find(self, what: Any, **where: Any) -> list[Any]:
         """Read rows of the store."""
         from engine.store.base import Where

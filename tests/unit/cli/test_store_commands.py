@@ -12,8 +12,10 @@ import pytest
 from engine.cli import dead_changes, dead_letters
 from engine.cli.masking import masked, restored
 from engine.errors import Unavailable
+from engine.ids import new_id
 from engine.redact import MASK
-from engine.store.base import LogLine
+from engine.runtime.request import RunResult
+from engine.store.base import LogLine, Settlement
 
 
 def mask_document(value):
@@ -229,13 +231,34 @@ def test_replay_by_reason_up_to_a_limit(kept, run) -> None:
     assert sorted(row.status for row in kept.find("dead")) == ["open", "open", "replayed"]
 
 
+async def sends_what_waits(app, request, stop):
+    """A run that replays, as the engine does: takes the lane's entries and settles them."""
+    (lease,) = await app.store.acquire("bank-transactions/in/replay", 1, 30)
+    entries = await app.store.fetch(lease, 100, 1_000_000)
+    await app.store.settle(Settlement(new_id(), lease, done=[entry.id for entry in entries]))
+    await app.store.release([lease])
+    return RunResult(app.world.summary(status="success", read=len(entries)))
+
+
 def test_replay_twice_is_replay_once(kept, run) -> None:
+    kept.runs["bank-transactions"] = sends_what_waits
     run("dead-letters", "replay", "--all")
     assert len(kept.requests) == 1
     seen = run("dead-letters", "replay", "--all")
     assert seen.err == "no open dead letters to send again\n"
     assert len(kept.requests) == 1
     assert "was replayed already" in run("dead-letters", "replay", "01JD…001").err
+
+
+def test_a_replay_that_was_interrupted_is_taken_up(kept, run, make) -> None:
+    """Set to be sent again and not sent: nobody else would ever send them."""
+    kept.runs["bank-transactions"] = make.summary(status="failed")
+    assert run("dead-letters", "replay", "--all").code == 1
+    kept.runs["bank-transactions"] = sends_what_waits
+    seen = run("dead-letters", "replay", "--all")
+    assert "sending 3 records again" in seen.err
+    assert "success" in seen.out
+    assert run("dead-letters", "replay", "--all").err == "no open dead letters to send again\n"
 
 
 def test_replay_must_be_told_which(kept, run) -> None:

@@ -56,12 +56,12 @@ def drawn(progress: Progress) -> list[str]:
 
 def feed(progress: Progress, clock: Clock) -> None:
     progress(started())
+    clock.now += 38
     progress(BatchRead(P, R, 50_000, {"filters[0]": 1_000}, 0))
     for _ in range(453):
         progress(BatchDelivered(P, R, "target", 100, 0, 1, 0.01))
     progress(CallRetried(P, R, "automation-hub", 1, 1.0, "503"))
     progress(CallRetried(P, R, "automation-hub", 2, 2.0, "503"))
-    clock.now += 38
 
 
 def test_the_bars_show_what_the_sketch_shows() -> None:
@@ -91,9 +91,9 @@ def test_without_a_known_end_there_is_no_bar_and_no_guess() -> None:
     clock = Clock()
     with Progress(Terminal(), RICH, lambda pipeline: {}, clock=clock) as progress:
         progress(started(None))
+        clock.now += 10
         progress(BatchRead(P, R, 700, {}, 0))
         progress(BatchDelivered(P, R, "target", 700, 0, 1, 0.1))
-        clock.now += 10
         text = "\n".join(drawn(progress))
     assert "━" not in text
     assert "eta" not in text
