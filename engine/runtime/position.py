@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine import codec
-from engine.errors import Unavailable
+from engine.errors import LeaseLost, Unavailable
 from engine.pipeline import Pipeline
 from engine.record import Checkpoint
 from engine.runtime.cursor import later
@@ -66,7 +66,8 @@ def choose(pipeline: Pipeline, request: Request, names: Mapping[str, Any]) -> Po
 async def take(store: Store, position: Position) -> None:
     """Take the lane and learn where it stands. Raises Unavailable when another run has it."""
     leases = await store.acquire(position.lane, 1, TTL)
-    if not leases:
+    if [lease.lane for lease in leases] != [position.lane]:
+        await store.release(leases)
         raise Unavailable(f"{position.lane.split('/')[0]} is running already; wait for that run, or cancel it")
     position.lease = leases[0]
     position.checkpoint = (await store.load(leases[0])).checkpoint
@@ -80,8 +81,6 @@ async def peek(store: Store, position: Position) -> None:
 
 async def renew(store: Store, position: Position) -> None:
     """Keep the lane until cancelled. Raises LeaseLost when another has it."""
-    from engine.errors import LeaseLost
-
     while True:
         await asyncio.sleep(TTL / 3)
         if not await store.renew([position.held], TTL):
