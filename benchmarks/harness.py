@@ -7,7 +7,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -73,9 +73,8 @@ class Report:
     failed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        print(
-            f"{self.title}   ({os.cpu_count()} cores, Python {sys.version.split()[0]}, {ROUNDS} interleaved rounds, medians)"
-        )
+        machine = f"{os.cpu_count()} cores, Python {sys.version.split()[0]}"
+        print(f"{self.title}   ({machine}, interleaved rounds, medians)")
 
     def times(self, timings: Mapping[str, Timing], unit: str = "record", count: int = 1) -> None:
         """Print each variant's time per *unit*."""
@@ -95,6 +94,18 @@ class Report:
         print(f"  {name:<46} {value:>10.2f} ×   target {sign} {target:g}, gate {sign} {gate:g}   {verdict}")
         if not held:
             self.failed.append(name)
+
+    def seconds(self, name: str, rounds: Sequence[float], target: float, gate: float) -> None:
+        """Print the median of whole-process times against a target and a gate in seconds."""
+        value = statistics.median(rounds)
+        verdict = "target met" if value <= target else "within the gate, short of the target"
+        if value > gate:
+            verdict = "BEYOND THE GATE"
+            self.failed.append(name)
+        spread = f"{min(rounds) * 1e3:.0f} to {max(rounds) * 1e3:.0f}"
+        print(
+            f"  {name:<46} {value * 1e3:>9.0f} ms  target ≤ {target * 1e3:g}, gate ≤ {gate * 1e3:g}   {verdict} ({spread})"
+        )
 
     def finish(self) -> int:
         """Return the exit code; on fewer than 4 cores gates are reported and do not fail."""

@@ -1,0 +1,133 @@
+"""How long ``engine validate`` takes: 1,000 files at once, and one file as a whole process.
+
+    python benchmarks/bench_validate.py
+
+The first is one call of what the command calls, in this process; the others are wall times of whole processes.
+Exits 1 below a gate.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.harness import Report
+
+ROUNDS = 7
+FILES = 1000
+PIPELINE = """\
+pipeline: orders-{number}
+description: Orders of shop {number}
+labels: {{client: shop, flow: orders}}
+timezone: America/Sao_Paulo
+time_limit: 30m
+params:
+  full: {{type: boolean, default: false}}
+triggers:
+  - {{id: incremental, cron: "0 */2 * * *"}}
+source:
+  sql:
+    connection: shop
+    query: select * from orders where (updated_at, id) > (:cursor_updated_at, :cursor_id) order by updated_at, id
+  cursor:
+    fields: [updated_at, id]
+    initial: {{updated_at: "1970-01-01 00:00:00", id: 0}}
+    reset: {reset}
+filters:
+  - "amount != `0`"
+mapping:
+  $copy: [description, type]
+  external_id: {{$value: id, $type: string}}
+  amount: {{$value: amount, $type: decimal}}
+  category: {{$value: category, $default: OUTROS}}
+  label: {label}
+  metadata:
+    source: {{$const: shop-{number}}}
+    currency: currency || 'BRL'
+target:
+  http:
+    connection: hub
+    path: /orders
+  batch: {{size: 100, wait: 2s}}
+  key: external_id
+resilience:
+  timeout: 30s
+  retry: {{attempts: 3, initial: 5s, max: 60s}}
+"""
+CONNECTIONS = """\
+connections:
+  shop: {sql: {url: "sqlite:///shop.db"}}
+  hub: {http: {base_url: "http://localhost:4000"}}
+"""
+TEMPLATE = {"reset": '"{{ params.full }}"', "label": '"{{ record.description | trim | title }}"'}
+PLAIN = {"reset": "false", "label": "description"}
+CHECK = """
+import os, sys, time
+from pathlib import Path
+begin = time.perf_counter()
+from engine.compiler.check import check
+from engine.definition.loader import load
+project, problems = load(Path(sys.argv[1]), environ=os.environ)
+problems = [*problems, *check(project)]
+assert len(project.pipelines) == int(sys.argv[2]) and not problems, problems[:3]
+print(time.perf_counter() - begin)
+"""
+
+
+def project(folder: Path, count: int, texts: dict[str, str]) -> Path:
+    (folder / "pipelines").mkdir(parents=True)
+    (folder / "connections").mkdir()
+    (folder / "connections" / "all.yaml").write_text(CONNECTIONS)
+    for number in range(count):
+        (folder / "pipelines" / f"orders-{number}.yaml").write_text(PIPELINE.format(number=number, **texts))
+    return folder
+
+
+def environment() -> dict[str, str]:
+    # as an installed package runs: its modules are compiled to bytecode once, not at each start
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
+def many(folder: Path) -> float:
+    run = subprocess.run(
+        [sys.executable, "-c", CHECK, str(folder), str(FILES)],
+        env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return float(run.stdout)
+
+
+def one(folder: Path) -> float:
+    begin = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "engine", "--project", str(folder), "validate"],
+        env=environment(), capture_output=True, check=True,
+    )  # fmt: skip
+    return time.perf_counter() - begin
+
+
+def main() -> int:
+    report = Report("engine validate")
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        variants = {
+            "1,000 files, imports included": (many, project(root / "many", FILES, TEMPLATE), 1.0, 2.0),
+            "one file without a template, whole process": (one, project(root / "plain", 1, PLAIN), 0.150, 0.300),
+            "one file with templates, whole process": (one, project(root / "one", 1, TEMPLATE), 0.250, 0.400),
+        }
+        for run, folder, *_ in variants.values():
+            run(folder)
+        times: dict[str, list[float]] = {name: [] for name in variants}
+        for _ in range(ROUNDS):
+            for name, (run, folder, *_) in variants.items():
+                times[name].append(run(folder))
+    for name, (_, _, target, gate) in variants.items():
+        report.seconds(name, times[name], target, gate)
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
