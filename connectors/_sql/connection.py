@@ -66,8 +66,11 @@ class SqlConnection:
     async def check(self) -> str:
         """Ask for the version; a file that is no database shows here."""
         try:
-            async with await self.connect() as connection:
+            connection = await self.connect()
+            try:
                 return await self._describe(connection)
+            finally:
+                await connection.close()
         except (SQLAlchemyError, OSError) as error:
             raise dialects.explain(error, self.address, "check") from error
 

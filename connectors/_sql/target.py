@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -64,25 +64,17 @@ class SqlTarget(BaseTarget):
     async def write(self, load: Outgoing) -> Receipt:
         """Deliver in one transaction. A refused record is in the receipt with the database's reason."""
         look(self._link.address)
+        writer = self._link.writer
         try:
-            steps, rejected = await self._link.writer.run(lambda connection: self._transact(connection, load))
+            if self._steps is None:
+                self._steps = await writer.run(self._prepare)
+            work = _Work(self._plan(self._steps, load), self._once)
+            await writer.run(work.run)
         except (SQLAlchemyError, OSError) as error:
             raise explain(error, self._link.address, "writing") from error
-        self._steps = steps  # only now: a rolled back transaction takes the table of `once` with it
-        return Receipt(rejected=rejected) if rejected else TAKEN
-
-    def _transact(self, connection: Connection, load: Outgoing) -> tuple[list[Step], dict[int, str]]:
-        steps = self._prepare(connection)
-        calls, rejected = self._plan(steps, load)
-        work = _Work(connection, calls, self._once)
-        if self._once:
-            self._skip_known(work, load, rejected)
-        work.deliver(sorted(calls))
-        return steps, rejected | work.rejected
+        return Receipt(rejected=work.rejected) if work.rejected else TAKEN
 
     def _prepare(self, connection: Connection) -> list[Step]:
-        if self._steps is not None:
-            return self._steps
         shapes: dict[str, Shape] = {}
         for name in set().union(*map(tables, self._options)):
             shapes[name] = reflect(connection, name)
@@ -91,36 +83,44 @@ class SqlTarget(BaseTarget):
         database = Database(shapes, connection.dialect.name, self._nested)
         return [build(one, place, database) for one, place in zip(self._options, self._places, strict=True)]
 
-    def _plan(self, steps: Sequence[Step], load: Outgoing) -> tuple[dict[int, list[Call]], dict[int, str]]:
-        calls: dict[int, list[Call]] = {}
-        rejected: dict[int, str] = {}
+    def _plan(self, steps: Sequence[Step], load: Outgoing) -> _Plan:
+        plan = _Plan({}, {}, {})
         for index, record in enumerate(load.records):
             names = {**self.context.names, "record": record, "input": load.inputs[index], "meta": load.metas[index]}
             try:
-                calls[index] = [call for step in steps for call in step.calls(Subject(record, names))]
+                if self._once:
+                    plan.keys[index] = self._once.key(record)
+                plan.calls[index] = [call for step in steps for call in step.calls(Subject(record, names))]
             except (Rejected, RecordError) as error:
-                rejected[index] = str(error)
-        return calls, rejected
+                plan.rejected[index] = str(error)
+                plan.keys.pop(index, None)
+        return plan
 
-    def _skip_known(self, work: _Work, load: Outgoing, rejected: dict[int, str]) -> None:
-        assert self._once is not None
-        for index in list(work.calls):
-            try:
-                work.keys[index] = self._once.key(load.records[index])
-            except (Rejected, RecordError) as error:
-                rejected[index] = str(error)
-                del work.calls[index]
-        work.done = self._once.known(work.connection, work.keys)
+
+class _Plan(NamedTuple):
+    """What a load comes down to, by index."""
+
+    calls: dict[int, list[Call]]
+    keys: dict[int, str]
+    """Of ``once``."""
+    rejected: dict[int, str]
 
 
 class _Work:
-    """The delivery of one load inside its transaction."""
+    """The delivery of one load, to be run in a transaction."""
 
-    def __init__(self, connection: Connection, calls: dict[int, list[Call]], once: Once | None) -> None:
-        self.connection, self.calls, self._once = connection, calls, once
-        self.keys: dict[int, str] = {}
-        self.done: set[str] = set()
-        self.rejected: dict[int, str] = {}
+    def __init__(self, plan: _Plan, once: Once | None) -> None:
+        self.calls, self.keys, self.rejected = plan
+        self._once = once
+        self._done: set[str] = set()
+        """The keys that had their effect."""
+
+    def run(self, connection: Connection) -> None:
+        """Do all of it; what is refused is in ``rejected`` when this returns."""
+        self.connection = connection
+        if self._once:
+            self._done = self._once.known(connection, self.keys)
+        self.deliver(sorted(self.calls))
 
     def deliver(self, indexes: Sequence[int]) -> None:
         """Do all of *indexes*, or, where something is refused, each half by itself: the order stays."""
@@ -141,12 +141,12 @@ class _Work:
             self.deliver(indexes[middle:])
             return
         savepoint.commit()
-        self.done |= fresh
+        self._done |= fresh
 
     def _run(self, indexes: Sequence[int]) -> set[str]:
         fresh: set[str] = set()
         if self._once:
-            first = {self.keys[index]: index for index in reversed(indexes) if self.keys[index] not in self.done}
+            first = {self.keys[index]: index for index in reversed(indexes) if self.keys[index] not in self._done}
             indexes = sorted(first.values())
             fresh = set(first)
             self._once.remember(self.connection, list(first))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, event
@@ -61,14 +61,17 @@ class ThreadWriter:
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run *work* in the writer's thread; cancelled, stop what SQLite does and wait until it is undone."""
         doing: Future[T] = self._thread.submit(self._transact, work)
+        waiting = asyncio.wrap_future(doing)
         try:
-            return await asyncio.shield(asyncio.wrap_future(doing))
+            return await asyncio.shield(waiting)
         except asyncio.CancelledError:
-            while not doing.cancel() and not doing.done():
+            while not doing.cancel() and not waiting.done():
                 # again and again: an interrupt that comes just before a statement begins does not count
-                if self._raw is not None:
+                if self._raw is not None and not doing.done():
                     self._raw.interrupt()
-                wait([doing], timeout=0.005)
+                await asyncio.wait({waiting}, timeout=0.01)
+            if waiting.done() and not waiting.cancelled():
+                waiting.exception()
             raise
 
     def _transact(self, work: Callable[[Connection], T]) -> T:

@@ -38,8 +38,11 @@ def check(session: Session, names: tuple[str, ...], as_json: bool) -> int:
     """Try the real connections, all or these; exit 3 when one cannot be used."""
     project, problems = session.read()
     for name in names:
+        session.refuse([problem for problem in problems if problem.path.startswith(f"connections.{name}")])
         if name not in project.connections:
             raise click.UsageError(unknown("connection", name, project.connections, "engine list"))
+    if not names:  # one that was not loaded must not pass for one that is not there
+        session.refuse([problem for problem in problems if problem.path.startswith("connections.")])
     wanted = list(dict.fromkeys(names or project.connections))
     files = {project.connections[name].origin.file for name in wanted} | {"engine.yaml"}
     session.refuse([problem for problem in problems if problem.file in files])

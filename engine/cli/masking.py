@@ -39,7 +39,11 @@ def masked(letter: DeadLetter, pipeline: Pipeline | None) -> DeadLetter:
     sent = letter.mapped
     if sent is not None and letter.target is not None:
         sent = pipeline.mask_sent(letter.target, sent)
-    return letter._replace(record=pipeline.mask(letter.record), mapped=sent)
+    record = pipeline.mask(letter.record)
+    if letter.entry:  # it stands between two steps, so its fields may be called as they are on either side
+        for target in pipeline.targets:
+            record = pipeline.mask_sent(target.id, record)
+    return letter._replace(record=record, mapped=sent)
 
 
 def covered(value: Any) -> Any:

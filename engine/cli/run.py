@@ -73,12 +73,24 @@ def select(session: Session, names: Sequence[str]) -> tuple[Project, list[Pipeli
     if outside:
         project, problems = session.read(outside)
     chosen = [_find(session, project, problems, name, files.get(name)) for name in names]
-    needed = {one.origin.file for one in chosen} | {"engine.yaml"}
-    for one in chosen:
-        needed |= {project.connections[name].origin.file for name in _used(one) if name in project.connections}
     problems += check(replace(project, pipelines={one.name: one for one in chosen}))
-    session.refuse(sorted({problem for problem in problems if problem.file in needed}))
+    session.refuse(sorted({problem for problem in problems if _concerns(problem, project, chosen)}))
+    lost = [name for one in chosen for name in _used(one) if name not in project.connections]
+    if lost:
+        raise click.UsageError(f"the connection '{lost[0]}' could not be loaded; see why: engine validate")
     return project, chosen
+
+
+def _concerns(problem: Problem, project: Project, chosen: Sequence[PipelineDefinition]) -> bool:
+    """Tell whether *problem* lies in what the chosen pipelines need."""
+    if problem.file in {one.origin.file for one in chosen} | {"engine.yaml", ".env"}:
+        return True
+    for name in {name for one in chosen for name in _used(one)}:
+        found = project.connections.get(name)
+        # a connection with an error is not loaded, so its file is not known, but its place is
+        if problem.file == found.origin.file if found else problem.path.startswith(f"connections.{name}"):
+            return True
+    return False
 
 
 def _used(definition: PipelineDefinition) -> list[str]:

@@ -8,19 +8,11 @@ from typing import Any
 from engine.definition.document import KEY, Document
 from engine.definition.explain import Finding
 from engine.definition.nearest import nearest
-from engine.errors import Path, Place
+from engine.errors import Path
 
-Named = Sequence[tuple[str, Document, Path]]
+One = tuple[str, Document, Path]
+Named = Sequence[One]
 """Every definition in order of reading: its name, its file, and the path of the name."""
-
-
-def first_places(named: Named) -> dict[str, Place]:
-    """Return where each name stands first."""
-    places: dict[str, Place] = {}
-    for name, document, path in named:
-        if name not in places:
-            places[name] = document.place(path)
-    return places
 
 
 def duplicates(what: str, named: Named) -> Iterator[tuple[Document, Finding]]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from engine.definition.explain import Finding
 from engine.definition.schema import Catalog
 from engine.definition.shape import Notes, Shape, convert
 from engine.definition.variables import typed
 from engine.errors import Path
-
-FILE = "engine.yaml"
 
 
 def overlay(value: Any, catalog: Catalog, environ: Mapping[str, str]) -> tuple[Any, dict[Path, str]]:
@@ -53,11 +50,6 @@ def _put(value: dict[str, Any], path: Path, item: Any) -> None:
             return
         value = below
     value[cast(str, path[-1])] = item
-
-
-def check(value: Any, catalog: Catalog) -> list[Finding]:
-    """Return what is wrong with the settings."""
-    return catalog.kind("settings").explain(value)
 
 
 def finished(value: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:

@@ -48,9 +48,18 @@ def sites(value: Any) -> Iterator[Site]:
             yield Site(("connections", name), "connection", connection)
 
 
+def connections_of(site: Site) -> list[str]:
+    """Return the connections named at *site*."""
+    found = [options.get("connection") for options in site.value.values() if isinstance(options, dict)]
+    return [name for name in found if isinstance(name, str)]
+
+
 def connector_of(site: Site, catalog: Catalog) -> str | None:
     """Return the one connector named at *site*, None where there is none or more than one."""
-    found = [key for key in site.value if (known := catalog.connector(key)) and site.role in known.roles]
+    shape = catalog.kind("connections" if site.role == "connection" else "pipeline").shape.at(site.path)
+    structure = shape.known() if shape else ()
+    named = [key for key in site.value if key not in structure and not key.startswith("x-")]
+    found = [key for key in named if (known := catalog.connector(key)) and site.role in known.roles]
     return found[0] if len(found) == 1 else None
 
 
@@ -154,7 +163,7 @@ class Checker:
                 if sign in value:
                     yield Finding(path, False, "template-in-sql", "SQL takes no templates", _bind_for(value, sign))
                     return
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             for key, item in value.items():
                 yield from self._sql(item, shape.child(key), (*path, key))
         elif isinstance(value, list):

@@ -55,6 +55,7 @@ class _Resolver:
         self._document, self._shape, self._lookup, self._skip_env = document, shape, lookup, skip_env
         self._secrets_anywhere = isinstance(document.value, dict) and "connections" in document.value
         self._nulls: list[Path] = []
+        self._thinned: list[list[Any]] = []
         self.done = Resolved()
 
     def one(self, static: Static) -> None:
@@ -137,6 +138,8 @@ class _Resolver:
             self._drop(path)
             if "auth" in path:
                 self._drop_auth(path)
+        for items in self._thinned:
+            items[:] = [item for item in items if item is not _ABSENT]
 
     def _drop_auth(self, path: Path) -> None:
         at = path.index("auth")
@@ -145,7 +148,8 @@ class _Resolver:
             return
         if len(item) < len(path):
             self._drop(item)
-        if not _at(self._document.value, path[: at + 1]):
+        left = _at(self._document.value, path[: at + 1])
+        if not left or (isinstance(left, list) and all(item is _ABSENT for item in left)):
             self._drop(path[: at + 1])
 
     def _drop(self, path: Path) -> None:
@@ -153,7 +157,8 @@ class _Resolver:
         if isinstance(holder, dict):
             holder.pop(path[-1], None)
         elif isinstance(holder, list) and isinstance(path[-1], int) and path[-1] < len(holder):
-            holder[path[-1]] = None
+            holder[path[-1]] = _ABSENT
+            self._thinned.append(holder)
 
 
 def typed(text: str, plain: bool, shape: Shape | None) -> Any:

@@ -66,7 +66,8 @@ class Client:
         self.warning = ""
         """What the log of every run that uses it should say."""
         self.origin = _checked_origin(access)
-        hosts = [access.base, access.proxy or "", proxy.choose(access.base, access.proxy) or ""]
+        self._proxies = proxy.environment()
+        hosts = [access.base, access.proxy or "", *(url for name, url in self._proxies.items() if name != "no")]
         own = frozenset((urlsplit(url).hostname or "").rstrip(".") for url in hosts) - {""}
         self._guard = Guard(access.egress, own, access.name, guarded)
         self._resolver = _GuardedResolver(resolver, self._guard)
@@ -170,7 +171,9 @@ class Client:
     def _through(self, url: str) -> str | None:
         """Check the address and return the proxy to take."""
         self._guard.check_url(url)
-        through = proxy.choose(url, self.access.proxy)
+        through = proxy.choose(url, self.access.proxy, self._proxies)
+        if through:
+            self._guard.approve(origin(through)[1])
         host = origin(url)[1]
         if through and self._guard.enabled and host not in self._guard.own and literal(host) is None:
             egress = self.access.egress

@@ -111,6 +111,15 @@ class Guard:
         if address is not None:
             self.choose(host, [str(address)])
 
+    def approve(self, host: str) -> None:
+        """Let a host of its own through that is written as an address. Raises Misconfigured."""
+        try:
+            address = literal(host)
+        except ValueError as error:
+            raise Misconfigured(f"{self.name}: {error}") from None
+        if address is not None:
+            self.choose(host, [str(address)])
+
     def choose(self, host: str, addresses: list[str]) -> list[str]:
         """Return those of a host's addresses that may be reached. Raises Misconfigured when none may."""
         if not self.enabled:

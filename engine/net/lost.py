@@ -85,7 +85,9 @@ def _plainly(error: Exception) -> str:
         return "the answer is not HTTP"
     if isinstance(error, aiohttp.ClientConnectorSSLError):
         return "TLS could not be agreed on (is it an http address?)"
-    inner = getattr(error, "os_error", None) or error.__cause__ or error
+    inner: BaseException = error
+    while (cause := getattr(inner, "os_error", None) or inner.__cause__) is not None:
+        inner = cause
     if isinstance(inner, ConnectionRefusedError):
         return "connection refused"
     if isinstance(inner, ConnectionResetError | BrokenPipeError):

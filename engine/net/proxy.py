@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import ipaddress
 import urllib.request
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 
-def choose(url: str, option: str | None) -> str | None:
-    """Return the proxy's address for *url*; *option* is the connection's ``proxy``, null for the environment's.
+def environment() -> Mapping[str, str]:
+    """Read the environment's proxies, by scheme; ``no`` is NO_PROXY."""
+    found = urllib.request.getproxies_environment()
+    return {name: text if name == "no" or "://" in text else f"http://{text}" for name, text in found.items()}
+
+
+def choose(url: str, option: str | None, found: Mapping[str, str]) -> str | None:
+    """Return the proxy's address for *url*; *option* is the connection's ``proxy``, null for those *found* around it.
 
     HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY (names, suffixes, addresses, networks) in either case; this
     machine itself is never called through a proxy of the environment.
     """
     if option is not None:
         return None if option in ("", "none") else option
-    found = urllib.request.getproxies_environment()
     parts = urlsplit(url)
     proxy = found.get(parts.scheme) or found.get("all")
     if not proxy or _bypassed(parts.hostname or "", parts.port, found.get("no", "")):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    return proxy
 
 
 def _bypassed(host: str, port: int | None, no_proxy: str) -> bool:

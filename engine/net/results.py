@@ -54,6 +54,19 @@ class Results:
         return self._receipt(dict(enumerate(items)), {}, ())
 
     def _by_key(self, items: Sequence[Any], keys: Sequence[str | None]) -> Receipt:
+        places = {key: index for index, key in enumerate(keys)}
+        matched: dict[int, Any] = {}
+        for item in items:
+            place = places.get(self._key(item))
+            if place is None or place in matched:
+                break
+            matched[place] = item
+        if len(matched) == len(keys) == len(items):
+            return self._receipt(matched, {}, ())
+        return self._sorted_out(items, keys)
+
+    def _sorted_out(self, items: Sequence[Any], keys: Sequence[str | None]) -> Receipt:
+        """Match where an item is missing, double or unknown, or a key was sent twice."""
         wanted: dict[str, list[int]] = {}
         for index, key in enumerate(keys):
             wanted.setdefault(as_text(key), []).append(index)
@@ -72,11 +85,11 @@ class Results:
         return self._receipt(matched, doubtful, _unknown(found))
 
     def _key(self, item: Any) -> str:
-        assert self.match is not None
         try:
-            return as_text(self.match(item))
+            key = self.match(item) if self.match else None
         except RecordError:
-            return "null"
+            key = None
+        return key if key.__class__ is str else as_text(key)
 
     def _receipt(self, items: Mapping[int, Any], doubtful: dict[int, str], warnings: Sequence[str]) -> Receipt:
         rejected: dict[int, str] = {}

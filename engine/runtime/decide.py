@@ -27,6 +27,8 @@ class Situation(NamedTuple):
     """Sending it again is once in effect."""
     atomic: bool
     random: float
+    answered: bool = False
+    """An earlier try of the same write brought an answer for its other records."""
 
 
 class Decision(NamedTuple):
@@ -87,7 +89,8 @@ def _receipt(now: Situation, receipt: Receipt) -> Decision:
     if not again:
         return Decision(refuse)
     why = next(iter({**receipt.retry, **uncertain}.values()))
-    if now.attempt >= now.retry.attempts and len(uncertain) == len(again) < now.size:
+    some_answer = now.answered or len(again) < now.size
+    if now.attempt >= now.retry.attempts and len(uncertain) == len(again) and some_answer:
         # the target is up and answered for the others: these few must not stop the pipeline for ever
         refuse |= {index: (Uncertain.code, reason) for index, reason in uncertain.items()}
         return Decision(refuse)

@@ -45,7 +45,7 @@ class Delivery:
         attempt = 1
         while True:
             part = load if len(indexes) == len(load.records) else pick(load, indexes)
-            decision = await self._try(part, attempt)
+            decision = await self._try(part, attempt, answered=part is not load)
             for index, (code, reason) in decision.refuse.items():
                 refused[indexes[index]] = Refusal(code, reason, attempt)
             if decision.fail is not None:
@@ -58,7 +58,7 @@ class Delivery:
             await self.line.pause(attempt, decision.wait, decision.why, decision.asked)
             attempt += 1
 
-    async def _try(self, part: Outgoing, attempt: int) -> Decision:
+    async def _try(self, part: Outgoing, attempt: int, *, answered: bool) -> Decision:
         outcome: Receipt | ConnectorError | CircuitOpen
         try:
             outcome = await self.line.once(lambda: self.target.write(part))
@@ -77,6 +77,7 @@ class Delivery:
             self.keyed,
             self.target.atomic,
             self.random(),
+            answered,
         )
         return decide(situation)
 

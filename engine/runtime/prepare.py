@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from engine.errors import EngineError, RecordError
 from engine.pipeline import Frame, Pipeline, Stage, TargetPlan
 from engine.record import Emission, Failure, Meta, Record
+from engine.runtime.picked import Picked
 from engine.runtime.reader import Chunk
 
 BEYOND = "end"
@@ -110,12 +111,13 @@ def _follow(flow: Flow, out: Emission) -> Flow:
     if isinstance(out.origin, range) and len(out.origin) == len(flow.records):
         return flow._replace(records=out.records, metas=flow.metas if metas is None else metas)
     origin = out.origin
+    before = flow.origin
     return Flow(
         out.records,
-        [flow.metas[i] for i in origin] if metas is None else metas,
-        [flow.inputs[i] for i in origin],
-        [flow.origin[i] for i in origin],
-        [flow.entered[i] for i in origin],
+        Picked(flow.metas, origin) if metas is None else metas,
+        Picked(flow.inputs, origin),
+        origin if isinstance(before, range) else [before[i] for i in origin],
+        Picked(flow.entered, origin),
         flow.enter,
     )
 
@@ -180,8 +182,10 @@ def _unrouted(pipeline: Pipeline, flow: Flow, taken: set[int], done: Prepared) -
 
 
 def _at(flow: Flow, indexes: Sequence[int]) -> Flow:
-    columns: list[list[Any]] = [[column[i] for i in indexes] for column in flow[:5]]
-    records, metas, inputs, origin, entered = columns
+    records = [flow.records[i] for i in indexes]
+    origin = [flow.origin[i] for i in indexes]
+    columns = (Picked(column, indexes) for column in (flow.metas, flow.inputs, flow.entered))
+    metas, inputs, entered = columns
     return Flow(records, metas, inputs, origin, entered, flow.enter)
 
 

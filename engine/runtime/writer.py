@@ -15,8 +15,8 @@ from engine.runtime.prepare import Lost, Portion
 from engine.runtime.settler import Settler
 from engine.store.base import DeadLetter
 
-AHEAD = 2
-"""Chunks read and mapped while a write is under way."""
+AHEAD = 1
+"""Chunks in the queue while a write is under way; the reader holds one more. Further ones only leave the cache."""
 
 
 @dataclass(slots=True)

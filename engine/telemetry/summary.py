@@ -112,7 +112,7 @@ def reason(item: Mapping[str, Any]) -> str:
 def _stopped(summary: Mapping[str, Any], look: Look) -> list[Row]:
     """One sentence instead of a table: what arrived, and where the next run goes on."""
     sent = sum(summary["sent"].values())
-    said = [f"sent {look.number(sent)}" if sent or summary["read"] else "nothing was sent"]
+    said = [f"sent {look.number(sent)}" if sent else "nothing was sent"]
     if summary["rejected"]:
         said.append(f"rejected {look.number(summary['rejected'])}")
     if summary.get("cursor"):
@@ -149,11 +149,20 @@ def _dim_condition(about: str, look: Look) -> str:
     return place + gap + look.paint(condition, "detail") if gap and _GAP not in about else about
 
 
+def _remote(error: Mapping[str, Any], names: Names) -> str | None:
+    """Find the connection an error is about: by its place, else by the name it mentions, else the only one."""
+    root = str(error.get("where") or "").split(".")[0]
+    if root and root in names.connections:
+        return names.connections[root]
+    mentioned = [name for name in sorted(set(names.connections.values())) if name in str(error["message"])]
+    return mentioned[0] if mentioned else names.connections.get("")
+
+
 def _next(summary: Mapping[str, Any], look: Look, names: Names) -> list[str]:
     run, pipeline = look.short(summary["run"]), summary["pipeline"]
     lines = []
     error = summary.get("error") or {}
-    remote = names.connections.get(str(error.get("where", "")).split(".")[0]) if error else None
+    remote = _remote(error, names) if error else None
     if error and error.get("code") in UNREACHABLE and remote:
         lines.append(f"  is it up?  {look.paint(f'engine check {remote}', 'strong')}")
     elif error:

@@ -5,15 +5,32 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = (sys.executable, "-m", "engine")
+TRANSACTIONS = "bank-transactions"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that came to its end."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[Any]:
+        """The standard output of ``--json``."""
+        return [json.loads(line) for line in self.out.splitlines() if line.strip()]
 
 
 @dataclass
@@ -44,12 +61,17 @@ class BankHub:
             cwd=ROOT, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def engine(self, *arguments: str, code: int | None = 0) -> str:
-        """Run ``engine`` to its end and return its standard output; *code* is the exit code it must have."""
+    def ended(self, *arguments: str) -> Ended:
+        """Run ``engine`` to its end, whatever that is."""
         process = self.start(*arguments)
         out, err = process.communicate(timeout=100)
-        assert code is None or process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
-        return out
+        return Ended(process.returncode, out, err)
+
+    def engine(self, *arguments: str, code: int | None = 0) -> str:
+        """Run ``engine`` to its end and return its standard output; *code* is the exit code it must have."""
+        ended = self.ended(*arguments)
+        assert code is None or ended.code == code, f"exit {ended.code}\n{ended.out}\n{ended.err}"
+        return ended.out
 
     def run(self, *arguments: str, code: int | None = 0) -> dict[str, Any]:
         """Run one pipeline and return its summary."""
@@ -57,7 +79,54 @@ class BankHub:
         summary: dict[str, Any] = json.loads(lines[-1])
         return summary
 
-    def letters(self, pipeline: str = "bank-transactions") -> int:
+    def send(self, *arguments: str, code: int | None = 0) -> dict[str, Any]:
+        """Run the transactions and return the summary."""
+        return self.run(TRANSACTIONS, *arguments, code=code)
+
+    def letters(self, pipeline: str = TRANSACTIONS) -> int:
         """Count the open dead letters."""
-        out = self.engine("dead-letters", "list", "--pipeline", pipeline, "--each", "--json")
-        return len([line for line in out.splitlines() if line.strip()])
+        return len(self.dead("--pipeline", pipeline))
+
+    def dead(self, *arguments: str) -> list[dict[str, Any]]:
+        """List open dead letters one by one, the newest first."""
+        out = self.engine("dead-letters", "list", "--each", "--limit", "10000", "--json", *arguments)
+        return [json.loads(line) for line in out.splitlines() if line.strip()]
+
+    def cursor(self, pipeline: str = TRANSACTIONS) -> dict[str, Any] | None:
+        """Read where a pipeline stands."""
+        found: dict[str, Any] | None = json.loads(self.engine("cursor", "show", pipeline, "--json"))["cursor"]
+        return found
+
+    def log(self, run: str) -> list[dict[str, Any]]:
+        """Read the log of a run."""
+        out = self.engine("runs", "logs", run, "--json")
+        return [json.loads(line) for line in out.splitlines() if line.strip()]
+
+    def change(self, file: str, *changes: tuple[str, str]) -> None:
+        """Change texts in a file of the project; each must stand there once."""
+        path = self.folder / file
+        text = path.read_text("utf-8")
+        for old, new in changes:
+            assert text.count(old) == 1, f"{file} has {text.count(old)} times {old!r}"
+            text = text.replace(old, new)
+        path.write_text(text, "utf-8")
+
+    def write(self, file: str, text: str) -> None:
+        """Add a file to the project."""
+        path = self.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Work the bank's database."""
+        with closing(sqlite3.connect(self.database)) as database, database:
+            return database.execute(statement, values).fetchall()
+
+    def order(self) -> list[int]:
+        """Give the ids of the transactions in the order of the cursor."""
+        return [id for (id,) in self.sql("select id from transactions order by updated_at, id")]
+
+    def at(self, count: int) -> dict[str, Any] | None:
+        """Give the cursor after the first *count* transactions."""
+        rows = self.sql("select updated_at, id from transactions order by updated_at, id")
+        return {"updated_at": rows[count - 1][0], "id": rows[count - 1][1]} if count else None

@@ -2,7 +2,7 @@
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 64
-MAX_NODES = 50_000
+MAX_NODES = 25_000
 MAX_EXPANDED = 10_000
 """Values that aliases may repeat, in all."""
 MAX_PROBLEMS = 50

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from engine.definition.model import PipelineDefinition
@@ -28,7 +28,7 @@ def everything(value: Any) -> Iterator[str]:
     """Yield every text in plain data."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for item in value.values():
             yield from everything(item)
     elif isinstance(value, (list, tuple)):
@@ -43,7 +43,7 @@ def fields(mapping: Any, path: Path) -> Iterator[Text]:
     elif isinstance(mapping, list):
         for index, item in enumerate(mapping):
             yield from fields(item, (*path, index))
-    elif isinstance(mapping, Mapping):
+    elif isinstance(mapping, dict):
         for key, item in mapping.items():
             if key in ("$value", "$each") and isinstance(item, str):
                 yield (*path, key), item

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engine.definition.document import Document
@@ -12,8 +12,9 @@ from engine.definition.lints.texts import everything
 from engine.definition.model import PipelineDefinition
 from engine.definition.references import Named
 from engine.definition.report import Severity
+from engine.definition.uses import connections_of, sites
 
-_ONE = re.compile(r"\bparams\s*(?:\.\s*(\w+)|\[\s*['\"](\w+)['\"]\s*\]|\.get\(\s*['\"](\w+)['\"])")
+_ONE = re.compile(r"\bparams\s*(?:\.get\(\s*['\"](\w+)['\"]|\.\s*(\w+)|\[\s*['\"](\w+)['\"]\s*\])")
 _ALL = re.compile(r"\bparams\b(?!\s*(?:\.\s*\w+|\[\s*['\"]\w+['\"]\s*\]))")
 _BIND = re.compile(r"(?<![:\w]):(\w+)")
 
@@ -28,7 +29,8 @@ def lint(definition: PipelineDefinition) -> Iterator[tuple[Finding, Severity]]:
             if _ALL.search(text):
                 return
             used.update(name for match in _ONE.findall(text) for name in match if name)
-        used.update(_BIND.findall(text))
+        if ":" in text:
+            used.update(_BIND.findall(text))
     for name in definition.params:
         if name not in used:
             yield Finding(("params", name), True, "unused", f"nothing reads the param '{name}'", "remove it"), "warning"
@@ -48,20 +50,8 @@ def _texts(definition: PipelineDefinition) -> Iterator[str]:
 
 def unused_connections(named: Named, pipelines: Sequence[Any]) -> Iterator[tuple[Document, Finding]]:
     """Say which connections no pipeline names; *pipelines* are the documents, good and bad."""
-    used = {name for pipeline in pipelines for name in _connections(pipeline)}
+    used = {name for pipeline in pipelines for site in sites(pipeline) for name in connections_of(site)}
     for name, document, path in named:
         if name not in used:
             fact = f"no pipeline uses the connection '{name}'"
             yield document, Finding(path[:-1], True, "unused", fact, "remove it")
-
-
-def _connections(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if key == "connection" and isinstance(item, str):
-                yield item
-            else:
-                yield from _connections(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _connections(item)

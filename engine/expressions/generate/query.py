@@ -43,9 +43,9 @@ def as_object(writer: Writer, scope: Scope, name: str) -> str:
 def key_of(tree: Any) -> Any:
     """Make a hashable form of a tree, to see when two are the same."""
     if isinstance(tree, dict):
-        return tuple((name, key_of(value)) for name, value in tree.items())
+        return (dict, *((name, key_of(value)) for name, value in tree.items()))
     if isinstance(tree, list):
-        return tuple(map(key_of, tree))
+        return (list, *map(key_of, tree))
     return (tree.__class__, repr(tree)) if isinstance(tree, (float, int)) else tree
 
 

@@ -172,12 +172,15 @@ def smallest(value: Any) -> Any:
     return (min(value, key=comparable) if exact else min(value)) if value else None
 
 
-def merge(*values: Any) -> dict[str, Any]:
-    """``merge``."""
-    merged: dict[str, Any] = {}
-    for value in values:
-        _object("merge", value)
-        merged.update(value)
+def merge(first: Any, *others: Any) -> dict[str, Any]:
+    """``merge``; like the package it judges the kind of the first only, and takes pairs after it."""
+    _object("merge", first)
+    merged: dict[str, Any] = dict(first)
+    for value in others:
+        try:
+            merged.update(value)
+        except (TypeError, ValueError):
+            raise _refuse("merge", "objects", value) from None
     return merged
 
 

@@ -195,6 +195,20 @@ def test_an_error_in_what_it_needs_stops_it_before_anything_runs(world, run) -> 
     assert str(HUB) in seen.err
 
 
+def test_an_error_in_a_connection_that_was_not_loaded_for_it_is_the_answer(world, run) -> None:
+    connections = dict(world.project.connections)
+    del connections["automation-hub"]
+    object.__setattr__(world.project, "connections", connections)
+    lost = run("run", "bank-transactions")
+    assert (lost.code, world.requests) == (2, [])
+    assert "the connection 'automation-hub' could not be loaded" in lost.err
+    missing = Problem("connections/hub.yaml", 3, 59, "missing-secret", "error",
+                      "connections.automation-hub.http.auth.bearer", "there is no secret 'hub-token'")  # fmt: skip
+    world.problems = [missing]
+    assert str(missing) in run("run", "bank-transactions").err
+    assert str(missing) in run("check", "automation-hub").err
+
+
 def test_a_broken_file_elsewhere_does_not_disturb_a_good_one(world, run, make) -> None:
     world.problems = [OTHER]
     world.runs["bank-transactions"] = make.summary()

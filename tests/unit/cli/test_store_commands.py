@@ -303,6 +303,15 @@ def test_masking_covers_the_mapped_record_too(make) -> None:
     assert "11144477735" not in str(seen)
 
 
+def test_a_record_between_two_steps_is_masked_by_the_names_of_both_sides(make) -> None:
+    def sent(target, value):
+        return {**value, "tax_id": MASK} if "tax_id" in value else value
+
+    pipeline = SimpleNamespace(mask=mask_document, mask_sent=sent, targets=[SimpleNamespace(id="target")])
+    seen = masked(make.letter(1, entry="steps[2].map", record={"tax_id": "11144477735"}, mapped=None), pipeline)
+    assert "11144477735" not in str(seen)
+
+
 # cursor
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import jmespath
 import pytest
-from expression_strategies import DOCUMENTS, EXPRESSIONS
+from tests.unit.expressions.expression_strategies import DOCUMENTS, EXPRESSIONS
 from hypothesis import HealthCheck, assume, example, given, settings
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 

@@ -1,0 +1,1 @@
+"""The parts of the ``file`` connector; nothing else imports them."""

@@ -1,0 +1,8 @@
+"""Files of JSON lines, JSON or CSV, read and written inside the project."""
+
+from __future__ import annotations
+
+from connectors._file.source import FileSource
+from engine.connector import Connector
+
+CONNECTOR = Connector("file", source=FileSource, batch=512)
