@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectors._file.source import FileSource
+from connectors._file.target import FileTarget
 from engine.connector import Connector
 
-CONNECTOR = Connector("file", source=FileSource, batch=512)
+CONNECTOR = Connector("file", source=FileSource, target=FileTarget, batch=512)

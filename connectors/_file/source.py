@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Literal
+from typing import Literal
 
 from connectors._file.blocks import Blocks
 from connectors._file.places import Place, Roots
@@ -95,6 +95,8 @@ class FileSource(BaseSource):
     async def _batches(self, blocks: Blocks, kind: Format, after: Checkpoint | None) -> AsyncIterator[Batch]:
         line = 1
         rows = Rows(self._dialect, self._columns, self._header, self._max_record)
+        if after is not None and kind == "json":
+            return
         if after is not None:
             if kind == "csv":
                 await rows.learn(blocks)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.commands import Command, Group
+from engine.cli.lookup import collect
 from engine.cli.session import Session, pass_session, unknown
 from engine.cli.table import Cell, table
 from engine.errors import Unavailable
-from engine.store.base import LaneRow, Page, Settlement, Where
+from engine.store.base import LaneRow, LogLine, Page, Settlement, Where
 from engine.telemetry.words import ago, moment
+from engine.telemetry.words import position as position_text
 
 if TYPE_CHECKING:
     from engine.definition.model import PipelineDefinition, Project
@@ -38,11 +41,12 @@ def show(session: Session, name: str, as_json: bool) -> None:
     """Show where a pipeline goes on at its next run."""
     project = session.project()
     definition = session.pipeline(project, name)
-    row = asyncio.run(_row(session, project, name))
+    row, audit = asyncio.run(_row(session, project, name))
     stands = position(row)
     if as_json:
         changed = row.changed if row is not None and stands is not None else None
-        session.out.json({"pipeline": name, "cursor": stands, "changed": changed})
+        by_hand = [{"time": line.time, "message": line.message} for line in audit]
+        session.out.json({"pipeline": name, "cursor": stands, "changed": changed, "by_hand": by_hand})
         return
     look = session.out.look
     if stands is None:
@@ -56,6 +60,9 @@ def show(session: Session, name: str, as_json: bool) -> None:
         session.out.line(f"{look.paint(name, 'strong')}  moved {when}")
     for line in table([[field, _text(value)] for field, value in stands.items()], look, indent="  "):
         session.out.line(line)
+    for told in audit[-3:]:
+        when = moment(told.time, session.zone(name))
+        session.out.line(look.paint(f"  {when}  {told.message}", "detail"))
 
 
 @cursor.command("set", cls=Command)
@@ -124,14 +131,28 @@ async def _move(
             after = change(before)
             rest = {part: value for part, value in stored.items() if part == "targets"}
             checkpoint = {**rest, "cursor": after} if after is not None else rest or None
-            if checkpoint is None:
-                settlement = Settlement(new_id(), held[0], also=[(held[0], None)])
-            else:
-                settlement = Settlement(new_id(), held[0], checkpoint)
-            await app.store.settle(settlement)
+            also = [(held[0], None)] if checkpoint is None else []
+            await app.store.settle(
+                Settlement(new_id(), held[0], checkpoint, also=also, logs=[_audit(lane, before, after)])
+            )
         finally:
             await app.store.release(held)
     return before if before is not None else stored.get("source"), after
+
+
+def _audit(lane: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> LogLine:
+    """Say who moved the cursor; kept as the log of the lane, as long as logs are."""
+    came, goes = (position_text(values) if values else "the beginning" for values in (before, after))
+    return LogLine(lane, "", "info", "cursor", f"moved by hand from {came} to {goes}, by {_user()}")
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container may run as a number that has no name
+        return f"user {os.getuid()}"
 
 
 def _moved(
@@ -167,9 +188,9 @@ def _at(values: Mapping[str, Any] | None, field: str) -> str:
     return _text(values[field]) if values is not None and field in values else ""
 
 
-async def _row(session: Session, project: Project, name: str) -> LaneRow | None:
+async def _row(session: Session, project: Project, name: str) -> tuple[LaneRow | None, Sequence[LogLine]]:
     async with session.reader(project) as store:
-        return await lane_row(store, name)
+        return await lane_row(store, name), await collect(store, "logs", Where(run=f"{name}/cursor"))
 
 
 async def lane_row(store: Store, pipeline: str) -> LaneRow | None:

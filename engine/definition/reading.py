@@ -14,6 +14,7 @@ from engine.definition.files import SETTINGS
 from engine.definition.lookup import Lookup
 from engine.definition.nearest import did_you_mean
 from engine.definition.report import problem, problems
+from engine.definition.rules import unknown_timezone
 from engine.definition.schema import Catalog
 from engine.definition.variables import Resolved, resolve
 from engine.errors import Problem
@@ -66,6 +67,9 @@ class Reading:
         resolved = self._resolve(document, "settings")
         value, variables = settings.overlay(document.value, self._catalog, self._lookup.environ)
         found = self._catalog.kind("settings").explain(value)
+        if isinstance(value, dict) and isinstance(value.get("defaults"), dict):
+            zones = unknown_timezone(value["defaults"])
+            found += [finding._replace(path=("defaults", *finding.path)) for finding in zones]
         written = [finding for finding in found if finding.path not in variables]
         shape = self._catalog.kind("settings").shape
         self.problems += problems(document, [*resolved.findings, *written], resolved, shape)

@@ -61,7 +61,8 @@ def _ids(value: Data) -> Iterator[Finding]:
             first.setdefault(name, index)
 
 
-def _timezone(value: Data) -> Iterator[Finding]:
+def unknown_timezone(value: Data) -> Iterator[Finding]:
+    """Also for the ``defaults`` of engine.yaml."""
     name = value.get("timezone")
     if not isinstance(name, str) or name in ("UTC", "") or timezone_exists(name):
         return
@@ -173,7 +174,7 @@ _RULES: tuple[Callable[[Data], Iterable[Finding]], ...] = (
     _forms,
     _ends_somewhere,
     _ids,
-    _timezone,
+    unknown_timezone,
     _params,
     _trigger_params,
     _breakers,

@@ -57,7 +57,8 @@ class Opener:
     async def target(self, plan: TargetPlan) -> tuple[Target, Line]:
         """Build and open a target, at the place where it was left. Raises ConnectorError."""
         line = await self._line(plan.remote, plan.resilience)
-        target = plan.build(replace(self._context(line), keyed=plan.key is not None, batched=plan.batched))
+        context = replace(self._context(line), target=plan.id, keyed=plan.key is not None, batched=plan.batched)
+        target = plan.build(context)
         await target.open(self.stack)
         await target.resume(self.position.progress(plan.id))
         return target, line
@@ -67,4 +68,5 @@ class Opener:
         return replace(self.line, shared=shared, policy=policy)
 
     def _context(self, line: Line) -> Context:
-        return replace(self.context, connection=line.shared.client, timeout=line.policy.timeout)
+        client, timeout = line.shared.client, line.policy.timeout
+        return replace(self.context, pipeline=self.pipeline.name, connection=client, timeout=timeout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.bank_hub import BankHub
+from tests.acceptance.web_peer import WebPeer, serving
 from tests.peers.hub_client import Hub
 
 BATCH = 25
@@ -64,3 +65,10 @@ def _introduce(url: str, database: Path) -> None:
 
 def _input(**fields: Any) -> str:
     return "{" + ", ".join(f"{name}: {json.dumps(value)}" for name, value in fields.items()) + "}"
+
+
+@pytest.fixture
+def web_peer() -> Iterator[WebPeer]:
+    """Give a web server that answers what the test says."""
+    with serving() as peer:
+        yield peer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -209,7 +210,7 @@ def test_a_bad_value_in_the_source_is_one_dead_letter(bank: BankHub, hub: Hub, c
     assert letter["code"] == ("type" if code.startswith("type") else code)
     assert letter["where"].startswith("steps[")
     shown = bank.ended("dead-letters", "show", letter["id"], "--json")
-    record = __import__("json").loads(shown.out)["record"]
+    record = json.loads(shown.out)["record"]
     assert (record["id"], record[value[0]]) == (bad, value[1])
     assert bad not in arrived(hub)
     assert len(arrived(hub)) == ROWS - 1

@@ -10,6 +10,7 @@ from engine.definition.explain import Finding
 from engine.definition.lints.texts import is_template
 from engine.definition.model import PipelineDefinition, Target
 from engine.definition.report import Severity
+from engine.definition.units import seconds
 from engine.errors import Path
 
 Said = Iterator[tuple[Finding, Severity]]
@@ -28,6 +29,7 @@ def lint(definition: PipelineDefinition) -> Said:
         yield from _records_without_batch(target)
         yield from _unchecked_result(target)
         yield from _repeat_not_safe(definition, target)
+        yield from _reply_may_time_out(definition, target)
 
 
 def _records_without_batch(target: Target) -> Said:
@@ -108,6 +110,23 @@ def _adds(target: Target) -> bool:
 def _written_at(definition: PipelineDefinition, target: Target) -> Path:
     own: Path = (*target.path, "resilience", "retry")
     return own if own in definition.origin.places else ("resilience", "retry")
+
+
+def _reply_may_time_out(definition: PipelineDefinition, target: Target) -> Said:
+    policies = target.resilience
+    longest = policies.timeout * policies.retry.attempts
+    for index, trigger in enumerate(definition.triggers):
+        respond = trigger.get("webhook", {}).get("respond")
+        if not isinstance(respond, dict) or respond.get("with") != "result" or "timeout" not in respond:
+            continue
+        if seconds(respond["timeout"]) < longest:
+            tries = f"{policies.retry.attempts} × {policies.timeout:g} s"
+            fact = f"'{target.use.connector}' may take {tries} and its waits; the caller gets 504 before"
+            hint = "give the target a shorter timeout or fewer attempts, or the answer more time"
+            yield (
+                Finding(("triggers", index, "webhook", "respond", "timeout"), False, "reply-may-time-out", fact, hint),
+                ("warning"),
+            )
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -335,6 +335,15 @@ def test_cursor_set_takes_the_type_and_keeps_the_rest(kept, run) -> None:
     assert "back:  engine cursor set bank-transactions 'updated_at=2026-11-21 18:02:11' id=5" in seen.out
 
 
+def test_who_moved_a_cursor_by_hand_is_kept(kept, run) -> None:
+    run("cursor", "set", "bank-transactions", "id=7", LOGNAME="ana")
+    told = json.loads(run("cursor", "show", "bank-transactions", "--json").out)["by_hand"]
+    assert [line["message"] for line in told] == [
+        "moved by hand from 2026-11-21 18:02:11, 5 to 2026-11-21 18:02:11, 7, by ana"
+    ]
+    assert "moved by hand from" in run("cursor", "show", "bank-transactions").out
+
+
 def test_cursor_reset_and_back(kept, run) -> None:
     seen = run("cursor", "reset", "bank-transactions")
     assert "id          5                    ->  from the beginning" in seen.out

@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.connectors import contract
+from tests.connectors import schema_contract
 from tests.unit.docs.pages import ROOT, blocks
 
 PAGE = ROOT / "docs" / "connectors.md"
@@ -27,10 +27,9 @@ CODE, TEST = blocks(PAGE, "python")
 
 def install(folder: Path) -> None:
     """Lay the package out as an installed distribution is."""
-    for block in (CODE, TEST, PIPELINE):
-        assert block.file, block.name
-        (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / block.file).write_text(block.text, "utf-8")
+    assert CODE.file
+    (folder / CODE.file).parent.mkdir(parents=True)
+    (folder / CODE.file).write_text(CODE.text, "utf-8")
     (folder / "folderbox" / "folder.json").write_text(SCHEMA.text, "utf-8")
     said = tomllib.loads(PROJECT.text)["project"]
     about = folder / f"{said['name']}-{said['version']}.dist-info"
@@ -42,17 +41,27 @@ def install(folder: Path) -> None:
 
 
 def engine(folder: Path, *arguments: str, found: bool = True) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *([str(folder)] if found else [])])}
-    command = [sys.executable, "-m", "engine", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    environment = {
+        **os.environ,
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *([str(folder)] if found else [])]),
+    }
+    # not `python -m engine`: that would find whatever lies in the current folder
+    command = [sys.executable, "-c", "import sys, engine.cli.main as m; sys.exit(m.main())", *arguments]
+    return subprocess.run(command, cwd=folder / "project", env=environment, capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     install(tmp_path)
-    (tmp_path / "inbox").mkdir()
+    assert PIPELINE.file
+    file = tmp_path / "project" / PIPELINE.file
+    file.parent.mkdir(parents=True)
+    file.write_text(PIPELINE.text, "utf-8")
+    inbox = tmp_path / "project" / "inbox"
+    inbox.mkdir()
     for number, name in enumerate(("ana souza", "bruno lima")):
-        (tmp_path / "inbox" / f"{number}.json").write_text(json.dumps({"id": f"c{number}", "name": name}))
+        (inbox / f"{number}.json").write_text(json.dumps({"id": f"c{number}", "name": name}))
     return tmp_path
 
 
@@ -64,7 +73,7 @@ def test_an_installed_connector_is_found_checked_and_run(project: Path) -> None:
     assert "Folder to read" in shown.stdout, shown.stderr
     ran = engine(project, "run", "outbox", "--json")
     assert json.loads(ran.stdout)["sent"] == {"target": 2}, ran.stderr
-    written = {file.name: json.loads(file.read_text()) for file in (project / "outbox").iterdir()}
+    written = {file.name: json.loads(file.read_text()) for file in (project / "project" / "outbox").iterdir()}
     assert written == {"c0.json": {"id": "c0", "name": "Ana Souza"}, "c1.json": {"id": "c1", "name": "Bruno Lima"}}
 
 
@@ -77,7 +86,7 @@ def test_without_the_package_there_is_no_such_connector(project: Path) -> None:
 
 def test_its_options_are_checked(project: Path) -> None:
     """The schema beside the module is what validate asks."""
-    file = project / "pipelines" / "outbox.yaml"
+    file = project / "project" / "pipelines" / "outbox.yaml"
     file.write_text(file.read_text().replace("path: inbox", "pathh: inbox"))
     assert "did you mean 'path'?" in engine(project, "validate").stderr
 
@@ -85,9 +94,9 @@ def test_its_options_are_checked(project: Path) -> None:
 @pytest.fixture
 def schemas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the schema contract find the example's schema beside the engine's own."""
-    shutil.copytree(contract.SCHEMAS, tmp_path / "schemas")
+    shutil.copytree(schema_contract.SCHEMAS, tmp_path / "schemas")
     (tmp_path / "schemas" / "connectors" / "folder.json").write_text(SCHEMA.text, "utf-8")
-    monkeypatch.setattr(contract, "SCHEMAS", tmp_path / "schemas")
+    monkeypatch.setattr(schema_contract, "SCHEMAS", tmp_path / "schemas")
 
 
 def shown_tests() -> Iterator[tuple[str, type]]:
