@@ -79,6 +79,8 @@ class ConnectorError(EngineError):
     """A connector says what happened; only ``runtime.decide`` decides what follows."""
 
     code = "connector"
+    where: str = ""
+    """The connection it was said of; the engine fills it in."""
 
 
 class Disconnected(ConnectorError):

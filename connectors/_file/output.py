@@ -1,4 +1,4 @@
-"""One file being written: a part file that becomes visible at the end, or an old file that grows and can be cut back."""
+"""One file being written: a part file that becomes visible at the end, or one that grows and can be cut back."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Output:
                 written = os.pwrite(self._file, left, at)
                 left, at = left[written:], at + written
         except OSError as error:
-            os.ftruncate(self._file, self.length)
+            self.cut(self.length)
             raise explain(error, self.place.label) from error
         self.length = at
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import gzip
 import zlib
 from collections.abc import Sequence
@@ -46,6 +47,7 @@ class FileTarget(BaseTarget):
         self._dialect, self._header, self._columns = Dialect(delimiter, quote, escape), header, columns
         self._packed = False
         self._ended = False
+        self._line_end = b"\n"
         self._output: Output
         self._encoder: Encoder
 
@@ -69,11 +71,14 @@ class FileTarget(BaseTarget):
         self._output.open()
 
     def _make(self, kind: Format) -> Encoder:
+        try:
+            plain = codecs.lookup(self._encoding).name == "utf-8"
+            self._line_end = "\n".encode(self._encoding)[len("".encode(self._encoding)) :]
+        except LookupError:
+            raise Misconfigured(f"encoding: '{self._encoding}' is not known; write utf-8, cp1252 …") from None
+        if kind != "csv" and not plain:
+            raise Misconfigured(f"encoding: {kind} is always utf-8; only csv can be written in {self._encoding}")
         if kind == "csv":
-            try:
-                "".encode(self._encoding)
-            except LookupError:
-                raise Misconfigured(f"encoding: '{self._encoding}' is not known; write utf-8, cp1252 …") from None
             return Csv(self._dialect, self._columns, self._header, self._encoding)
         return JsonLines() if kind == "jsonl" else JsonList()
 
@@ -88,8 +93,11 @@ class FileTarget(BaseTarget):
             else:
                 fact = f"{output.place.label}: it is shorter than this pipeline left it; going on at its end"
                 self.context.note("warning", "file-changed", fact)
-        if output.length and not self._packed and output.read(1, output.length - 1) != b"\n":
-            output.write("\n".encode(self._encoding))
+        if not output.length:
+            return
+        end = self._line_end
+        if not self._packed and output.read(len(end), max(0, output.length - len(end))) != end:
+            output.write(end)
         self._encoder.begin(self._head())
 
     def _head(self) -> bytes:
@@ -103,7 +111,7 @@ class FileTarget(BaseTarget):
 
     async def write(self, load: Outgoing) -> Receipt:
         """Write all that the format can hold; the rest is rejected with the reason."""
-        data, rejected = self._encoder.encode(load.records)
+        data, rejected = self._encoder.encode(load.records, fresh=not self._output.length)
         await self._put(data)
         return Receipt(rejected=rejected) if rejected else TAKEN
 
@@ -127,7 +135,7 @@ class FileTarget(BaseTarget):
     async def finish(self) -> None:
         """Complete the file; with ``replace`` it takes the old one's place now."""
         if not self._ended:
-            await self._put(self._encoder.end())
+            await self._put(self._encoder.end(fresh=not self._output.length))
             self._ended = True
         if self.at_end:
             await self._output.publish()

@@ -25,13 +25,13 @@ class Encoder(Protocol):
     """Writes one file's records."""
 
     def begin(self, head: bytes) -> None:
-        """Go on behind what the file holds already; *head* is how it begins, empty: a new file."""
+        """Go on behind what the file holds already; *head* is how it begins."""
 
-    def encode(self, records: Sequence[Any]) -> Encoded:
-        """Write *records* in order."""
+    def encode(self, records: Sequence[Any], fresh: bool) -> Encoded:
+        """Write *records* in order; *fresh*: the file is still empty. A repeat gives the same."""
         ...
 
-    def end(self) -> bytes:
+    def end(self, fresh: bool) -> bytes:
         """Return what completes the file."""
         ...
 
@@ -42,13 +42,13 @@ class JsonLines:
     def begin(self, head: bytes) -> None:
         """Lines know nothing of each other."""
 
-    def encode(self, records: Sequence[Any]) -> Encoded:
+    def encode(self, records: Sequence[Any], fresh: bool) -> Encoded:
         """Write *records*; one that JSON cannot hold is rejected."""
         lines, rejected = _texts(records)
         lines.append(b"")
         return Encoded(b"\n".join(lines), rejected)
 
-    def end(self) -> bytes:
+    def end(self, fresh: bool) -> bytes:
         """Complete as it is."""
         return b""
 
@@ -56,24 +56,19 @@ class JsonLines:
 class JsonList:
     """All records in one JSON list."""
 
-    def __init__(self) -> None:
-        self._first = True
-
     def begin(self, head: bytes) -> None:
         """A list is always begun anew."""
 
-    def encode(self, records: Sequence[Any]) -> Encoded:
+    def encode(self, records: Sequence[Any], fresh: bool) -> Encoded:
         """Write *records*; one that JSON cannot hold is rejected."""
         texts, rejected = _texts(records)
         if not texts:
             return Encoded(b"", rejected)
-        data = (b"[\n" if self._first else b",\n") + b",\n".join(texts)
-        self._first = False
-        return Encoded(data, rejected)
+        return Encoded((b"[\n" if fresh else b",\n") + b",\n".join(texts), rejected)
 
-    def end(self) -> bytes:
+    def end(self, fresh: bool) -> bytes:
         """Close the list."""
-        return b"[]\n" if self._first else b"\n]\n"
+        return b"[]\n" if fresh else b"\n]\n"
 
 
 def _texts(records: Sequence[Any]) -> tuple[list[bytes], dict[int, str]]:
@@ -99,12 +94,13 @@ class Csv:
         self._columns = tuple(columns) if columns else ()
         self._header = header
         self._known = frozenset(self._columns)
+        self._mark = "".encode(encoding)
+        """What some encodings put before the first letter of a file."""
 
     def begin(self, head: bytes) -> None:
-        """Take over the header of a file that has one. Raises Misconfigured when its columns are others."""
-        if not head or not self._header:
+        """Take over the header of the file. Raises Misconfigured when its columns are others."""
+        if not self._header:
             return
-        self._header = False
         text = head.decode(self._encoding, "replace").removeprefix("\ufeff")
         try:
             there = tuple(next(csv.reader(io.StringIO(text, newline=""), **self._dialect.options), ()))
@@ -116,7 +112,7 @@ class Csv:
             )
         self._columns, self._known = there, frozenset(there)
 
-    def encode(self, records: Sequence[Any]) -> Encoded:
+    def encode(self, records: Sequence[Any], fresh: bool) -> Encoded:
         """Write *records*; a field without a column, an object or a list in a cell rejects the record."""
         rejected: dict[int, str] = {}
         rows: list[tuple[int, list[str]]] = []
@@ -126,17 +122,15 @@ class Csv:
                 rejected[index] = row
             else:
                 rows.append((index, row))
-        return Encoded(self._start() + self._bytes(rows, rejected), rejected)
+        data = self._bytes(rows, rejected)
+        return Encoded(self._start() + data if fresh and data else data, rejected)
 
-    def end(self) -> bytes:
+    def end(self, fresh: bool) -> bytes:
         """Write the header of a file without records."""
-        return self._start()
+        return self._start() if fresh else b""
 
     def _start(self) -> bytes:
-        if not self._header or not self._columns:
-            return b""
-        self._header = False
-        return self._write([self._columns])
+        return self._mark + self._write([self._columns] if self._header and self._columns else [])
 
     def _row(self, record: Any) -> list[str] | str:
         """Return the cells, or why there are none."""
@@ -168,7 +162,7 @@ class Csv:
         return b"".join(parts)
 
     def _write(self, rows: Sequence[Sequence[str]]) -> bytes:
-        return write_rows(self._dialect, rows).encode(self._encoding)
+        return write_rows(self._dialect, rows).encode(self._encoding)[len(self._mark) :]
 
 
 def _cell(value: Any) -> str:

@@ -95,6 +95,8 @@ class Client:
             max_field_size=32 * 1024,
             max_line_size=32 * 1024,
         )
+        # left to itself aiohttp sends GET, PUT and DELETE a second time; whether to is not for the client to decide
+        self._session._retry_connection = False
         stack.push_async_callback(self._session.close)
 
     async def send(self, request: Request) -> Answer:

@@ -87,6 +87,13 @@ class Line:
     async def once(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make one call within the timeout; waiting for a permit is outside it. Raises ConnectorError, CircuitOpen."""
         await self._permit()
+        try:
+            return await self._guarded(call)
+        except ConnectorError as error:
+            error.where = error.where or self.shared.name
+            raise
+
+    async def _guarded(self, call: Callable[[], Awaitable[T]]) -> T:
         breaker = self.shared.breaker
         if breaker is None:
             return await self._timed(call)

@@ -283,3 +283,45 @@ def test_validate_on_a_terminal_points_at_the_place(project: Path) -> None:
     assert "│   sql: {connection: out-db, upsrt: {table: o, key: [external_id]}}" in text
     assert "^^^^^ did you mean 'upsert'?" in text
     assert text.rstrip().endswith("exit 2")
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_sensitive_values_stay_covered_for_people_and_whole_for_the_replay(project: Path, marked: bool) -> None:
+    """The control, not marked, shows them."""
+    field = "{$value: name, $sensitive: true}" if marked else "name"
+    (project / "pipelines/copy.yaml").write_text(re.sub(r"label: .*", f"label: {field}", PIPELINE))
+    engine(project, "run", "copy")
+    example = json.loads(engine(project, "dead-letters", "list", "--json").stdout.splitlines()[0])["example"]
+    seen = ""
+    for command in (["dead-letters", "show", example], ["dead-letters", "show", example, "--json"]):
+        done = engine(project, *command)
+        assert done.returncode == 0, done.stderr
+        seen += done.stdout + done.stderr
+    engine(project, "cursor", "reset", "copy")
+    seen += engine(project, "run", "copy", "--dry-run", "--limit", "3").stdout
+    assert (re.search(r"ana \d", seen) is None) == marked
+
+    shown = json.loads(engine(project, "dead-letters", "show", example, "--json").stdout)["record"]
+    (project / "r.json").write_text(json.dumps({**shown, "id": 9000}))
+    sent = engine(project, "dead-letters", "edit", example, "--from", "r.json", "--send")
+    assert sent.returncode == 0, sent.stderr
+    out = sqlite3.connect(project / "out.db")
+    label = out.execute("select label from o where external_id = '9000'").fetchone()[0]
+    out.close()
+    assert re.fullmatch(r" ana \d+ ", label), "the replay sends the value itself"
+
+
+SCHEMAS = Path(__file__).parents[2] / "schemas" / "connectors"
+
+
+@pytest.mark.skipif(
+    not all((SCHEMAS / f"{name}.json").is_file() for name in ("inline", "console")),
+    reason="the starter uses the inline and console connectors, which are not there yet",
+)
+def test_the_starters_validate_and_run(tmp_path: Path) -> None:
+    for command in (["init"], ["new", "pipeline", "hello"], ["new", "connection", "crm"], ["validate"]):
+        done = engine(tmp_path, *command)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+    ran = engine(tmp_path, "run", "hello")
+    assert ran.returncode == 0, ran.stderr
+    assert "Ana" in ran.stdout

@@ -57,13 +57,15 @@ def test_a_mistake_of_people_fails_the_run_at_once(
 
 
 def test_a_cursor_that_goes_back_fails_the_run(bank: BankHub, hub: Hub) -> None:
-    """A checkpoint would pass records that were not read yet."""
-    bank.change(TARGET, ("      order by updated_at, id\n", "      order by updated_at, id desc\n"))
+    """A checkpoint would pass records that were not read yet; here the column is not what the rows are ordered by."""
+    bank.change(
+        TARGET,
+        ("created_at, updated_at\n", "created_at, replace(updated_at, '2025', '2023') as updated_at\n"),
+        ("      order by updated_at, id\n", "      order by transactions.updated_at, id\n"),
+    )
     summary = bank.send(code=1)
     assert (summary["status"], summary["error"]["code"]) == ("failed", "cursor-order")
-    bank.change(TARGET, ("      order by updated_at, id desc\n", "      order by updated_at, id\n"))
-    assert bank.send()["status"] == "success"
-    assert all_there(bank, hub)
+    assert "went back from 2024-" in summary["error"]["message"]
 
 
 API = """\
@@ -134,15 +136,11 @@ def test_an_api_that_refuses_the_question_is_a_mistake(bank: BankHub, hub: Hub, 
 def test_records_of_an_api_that_lack_a_field_are_dead_letters(bank: BankHub, hub: Hub, api: WebPeer) -> None:
     items = [dict(item) for item in ITEMS]
     del items[7]["amount"]
-    items[9]["external_id"] = ""
-    items[9] |= {"external_id": None}
+    items[9]["external_id"] = None
     api.replies = [Reply(200, json.dumps({"items": items}))]
     summary = bank.run("api-transactions")
     assert (summary["status"], summary["sent"], summary["rejected"]) == ("partial", {"target": 38}, 2)
     letters = bank.dead("--pipeline", "api-transactions")
-    assert {(letter["code"], letter["where"]) for letter in letters} == {
-        ("missing-field", "mapping.$copy"),
-        ("missing-key", "target.key"),
-    } or {letter["code"] for letter in letters} == {"missing-field", "missing-key"}
+    assert {letter["code"] for letter in letters} == {"missing-field", "missing-key"}
     assert len(arrived(hub)) == 38
     assert TRANSACTIONS not in {letter["pipeline"] for letter in letters}

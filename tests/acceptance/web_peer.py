@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ class Reply(NamedTuple):
 
     status: int = 200
     body: str = "{}"
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = {}
 
 
 class Call(NamedTuple):
@@ -68,14 +68,15 @@ def serving() -> Iterator[WebPeer]:
     """Serve on a free port from a thread of its own."""
     peer = WebPeer()
     loop = asyncio.new_event_loop()
-    runner = web.ServerRunner(web.Server(peer.serve, access_log=None), shutdown_timeout=0.1)
 
-    async def begin() -> None:
+    async def begin() -> web.ServerRunner:
+        runner = web.ServerRunner(web.Server(peer.serve, access_log=None), shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         peer.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
 
-    loop.run_until_complete(begin())
+    runner = loop.run_until_complete(begin())
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:

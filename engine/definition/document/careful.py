@@ -76,7 +76,7 @@ class Careful:
             self._text, error.problem or "", error.context or "", _spot(error.problem_mark), _spot(error.context_mark)
         )
         if not any((p.line, p.column) == (fault.line, fault.column) for p in self.problems):
-            self._add(self._at, fault.line, fault.column, fault.code, fault.message, fault.hint)
+            self._add(self._at, (fault.line, fault.column), fault.code, fault.message, fault.hint)
 
     def _character(self) -> None:
         """Say which character YAML does not allow; the parser's own position counts bytes."""
@@ -84,7 +84,7 @@ class Careful:
         position = found.start() if found else 0
         line, column = self._text.count("\n", 0, position) + 1, position - (self._text.rfind("\n", 0, position) + 1) + 1
         fact = f"the control character U+{ord(found[0]):04X} is not allowed" if found else "a character is not allowed"
-        self._add((), line, column, "yaml-syntax", fact, "remove it")
+        self._add((), (line, column), "yaml-syntax", fact, "remove it")
 
     def _next(self) -> Any:
         if self._replayed is not None:
@@ -105,7 +105,7 @@ class Careful:
             raise _Refused
         if len(path) > MAX_DEPTH:
             line, column = _spot(event.start_mark) or (1, 1)
-            self._add((), line, column, "too-deep", f"nested more than {MAX_DEPTH} levels deep", "")
+            self._add((), (line, column), "too-deep", f"nested more than {MAX_DEPTH} levels deep", "")
             raise _Refused
         if event.__class__ is AliasEvent:
             return self._alias(path, event)
@@ -188,7 +188,7 @@ class Careful:
                 place = _spot(key.start_mark) or (1, 1)
                 seen = first[name]
                 fact = f"'{name}' stands here a second time; the first is at {seen.line}:{seen.column}"
-                self._add((*path, name), *place, "duplicate-key", fact, "remove one of them")
+                self._add((*path, name), place, "duplicate-key", fact, "remove one of them")
                 self._node((*path, name))
             else:
                 first[name] = self._place((*path, name, KEY), key.start_mark)
@@ -216,11 +216,11 @@ class Careful:
     def _odd_key(self, path: Path, key: Any) -> None:
         line, column = _spot(key.start_mark) or (1, 1)
         if key.__class__ is AliasEvent:
-            self._add(path, line, column, "yaml-quoting", "a key cannot be an alias", f'write "*{key.anchor}"')
+            self._add(path, (line, column), "yaml-quoting", "a key cannot be an alias", f'write "*{key.anchor}"')
             return
         fault = syntax.template_key(self._text, line, column)
         self.broken.add(path)
-        self._add(path, fault.line, fault.column, fault.code, fault.message, fault.hint)
+        self._add(path, (fault.line, fault.column), fault.code, fault.message, fault.hint)
         self._skip(key)
 
     def _skip(self, event: Any) -> None:
@@ -244,14 +244,14 @@ class Careful:
 
     def _report(self, path: Path, mark: Any, code: str, message: str, hint: str) -> None:
         self.broken.add(path)
-        self._add(path, mark.line + 1, mark.column + 1, code, message, hint)
+        self._add(path, (mark.line + 1, mark.column + 1), code, message, hint)
 
-    def _add(self, path: Path, line: int, column: int, code: str, message: str, hint: str) -> None:
-        self.problems.append(Problem(self._file, line, column, code, "error", dotted(path), message, hint))
+    def _add(self, path: Path, spot: tuple[int, int], code: str, message: str, hint: str) -> None:
+        self.problems.append(Problem(self._file, *spot, code, "error", dotted(path), message, hint))
 
     def _refuse(self, code: str, message: str, hint: str) -> None:
         place = self.places.get(self._at[:1], Place(self._file, 1, 1))
-        self._add(self._at[:1], place.line, place.column, code, message, hint)
+        self._add(self._at[:1], (place.line, place.column), code, message, hint)
         raise _Refused
 
 

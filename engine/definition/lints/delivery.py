@@ -123,10 +123,8 @@ def _reply_may_time_out(definition: PipelineDefinition, target: Target) -> Said:
             tries = f"{policies.retry.attempts} × {policies.timeout:g} s"
             fact = f"'{target.use.connector}' may take {tries} and its waits; the caller gets 504 before"
             hint = "give the target a shorter timeout or fewer attempts, or the answer more time"
-            yield (
-                Finding(("triggers", index, "webhook", "respond", "timeout"), False, "reply-may-time-out", fact, hint),
-                ("warning"),
-            )
+            path: Path = ("triggers", index, "webhook", "respond", "timeout")
+            yield Finding(path, False, "reply-may-time-out", fact, hint), "warning"
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

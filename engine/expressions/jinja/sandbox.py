@@ -39,6 +39,10 @@ class Missing(StrictUndefined):
         """Which name or field it is."""
         return str(self._undefined_name)
 
+    @property
+    def _undefined_message(self) -> str:
+        return self.place
+
 
 class Names(Context):
     """What a template sees: the names it is given, then the functions of the library."""

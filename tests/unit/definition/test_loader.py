@@ -142,6 +142,14 @@ def test_a_secret_is_never_in_a_problem(tmp_path: Path) -> None:
     assert "canary" not in text
 
 
+def test_without_the_mask_the_value_would_be_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: it is the mask that keeps the value out of the message."""
+    monkeypatch.setattr("engine.definition.report._instead", lambda path, resolved, shape: "")
+    root = project(tmp_path, pipelines__a_yaml=PIPELINE.replace("time_limit: 30m", "time_limit: ${LIMIT}"))
+    _, problems = load(root, environ={"LIMIT": "canary-3"})
+    assert "canary-3" in "\n".join(map(str, problems))
+
+
 def test_equal_content_has_an_equal_revision(tmp_path: Path) -> None:
     """Comments and quotes are no content; a variable's value is."""
     one = good(project(tmp_path / "one"))
@@ -225,6 +233,13 @@ def test_dotenv_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     (root / ".env").write_text("HUB_URL=http://dotenv\n")
     assert good(root).connections["hub"].use.options["base_url"] == "http://dotenv"
     assert good(root, {"HUB_URL": "http://real"}).connections["hub"].use.options["base_url"] == "http://real"
+
+
+def test_a_dotenv_that_is_no_text_is_said(tmp_path: Path) -> None:
+    """Nothing is read from it, and nobody wonders why."""
+    (tmp_path / ".env").write_bytes(b"A=\xff\n")
+    _, problems = load(tmp_path, environ={})
+    assert codes(problems) == [(".env", "unreadable")]
 
 
 def test_settings_have_defaults_units_and_the_environment(tmp_path: Path) -> None:

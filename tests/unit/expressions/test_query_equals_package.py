@@ -56,6 +56,10 @@ def by_engine(text, document):
 @example("a == `[1]`", {"a": [True]})
 @example("!a", {"a": 0})
 @example("a < 'b'", {"a": 1})
+@example("[`[]`, `{}`]", {})
+@example("merge(@, '')", {"a": 1})
+@example("merge(@, a)", {"a": [["b", 1]]})
+@example("merge(@, a)", {"a": 1})
 def test_equal_results_and_error_types(text, document):
     """Any expression on any document."""
     assume("to_string" not in text or not _meets_null(text, document))
