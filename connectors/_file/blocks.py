@@ -26,6 +26,8 @@ class Blocks:
 
     def __init__(self, place: Place, packed: bool, encoding: str) -> None:
         self.label = place.label
+        self._encoding = encoding
+        self._decode = _decoder(encoding)
         self._file: BinaryIO = os.fdopen(place.open(os.O_RDONLY), "rb", buffering=0)
         found = os.fstat(self._file.fileno())
         head = os.pread(self._file.fileno(), 4096, 0)
@@ -36,8 +38,6 @@ class Blocks:
             "head": hashlib.sha256(head).hexdigest()[:32],
         }
         self._bytes: BinaryIO = cast(BinaryIO, gzip.GzipFile(fileobj=self._file)) if packed else self._file
-        self._encoding = encoding
-        self._decode = _decoder(encoding)
         self._plain = not packed and self._decode is None
         self._skip = 0
         self.offset = 0
@@ -91,6 +91,8 @@ class Blocks:
             raise self._damaged(error) from error
         except UnicodeDecodeError as error:
             raise undecodable(self.label, self._encoding, error.object[error.start]) from None
+        except UnicodeError as error:
+            raise Misconfigured(f"{self.label}: this is not {self._encoding}: {error}") from None
 
     def _more(self) -> bytes:
         while True:

@@ -152,8 +152,15 @@ def _match(folder: Path, parts: Sequence[str]) -> Iterator[str]:
         elif fnmatch.fnmatchcase(entry.name, head):
             if rest:
                 yield from (f"{entry.name}/{name}" for name in _match(folder / entry.name, rest))
-            elif not entry.is_dir():
+            elif not _is_folder(entry):
                 yield entry.name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link in a circle; opening it says so
 
 
 def explain(error: OSError, label: str) -> ConnectorError:

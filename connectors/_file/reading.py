@@ -12,7 +12,7 @@ from engine.errors import Misconfigured, RecordError
 from engine.net.jsontext import NotJson, decode
 
 RECORDS = 256
-BYTES = 64 * 1024
+BYTES = 32 * 1024
 """Of one batch at most: larger ones fall out of the processor's cache."""
 
 

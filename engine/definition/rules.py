@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import jsonschema_rs
-
 from engine.definition.explain import Finding
 from engine.definition.nearest import did_you_mean
+from engine.definition.schema import fault, fits
 from engine.errors import Path
 
 Data = Mapping[str, Any]
@@ -96,9 +95,9 @@ def _params(value: Data) -> Iterator[Finding]:
         if not isinstance(schema, Mapping) or str(name).startswith("x-"):
             continue
         path: Path = ("params", name)
-        fault = _schema_fault(schema)
-        if fault:
-            yield Finding(path, False, "bad-param", f"this is not a JSON Schema: {fault}")
+        wrong = fault(_plain_schema(schema))
+        if wrong:
+            yield Finding(path, False, "bad-param", f"this is not a JSON Schema: {wrong}")
         elif "default" in schema and _misfit(schema["default"], schema):
             fact = "the default {value} does not fit this input's own schema"
             yield Finding((*path, "default"), False, "param-default", fact, _wanted(schema), _shown(schema["default"]))
@@ -203,19 +202,10 @@ def _plain_schema(schema: Data) -> dict[str, Any]:
     return kept
 
 
-def _schema_fault(schema: Data) -> str:
-    try:
-        jsonschema_rs.Draft7Validator(_plain_schema(schema))
-    except (ValueError, jsonschema_rs.ValidationError) as error:
-        return str(error).splitlines()[0][:120]
-    return ""
-
-
 def _misfit(value: Any, schema: Data) -> bool:
     """Whether *value* breaks a schema that is none itself."""
-    if _schema_fault(schema):
-        return False
-    return not jsonschema_rs.Draft7Validator(_plain_schema(schema)).is_valid(value)
+    plain = _plain_schema(schema)
+    return not fault(plain) and not fits(value, plain)
 
 
 def _is_template(value: Any) -> bool:

@@ -157,6 +157,20 @@ class Catalog:
         return connector.role(role).shape if connector and role in connector.roles else None
 
 
+def fault(schema: dict[str, Any]) -> str:
+    """Return what is wrong with a JSON Schema that somebody wrote, empty when nothing."""
+    try:
+        jsonschema_rs.Draft7Validator(schema)
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        return str(error).splitlines()[0][:120]
+    return ""
+
+
+def fits(value: Any, schema: dict[str, Any]) -> bool:
+    """Whether *value* is valid by a schema without fault."""
+    return bool(jsonschema_rs.Draft7Validator(schema).is_valid(value))
+
+
 def bundle(document: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
     """Return *document* with what it refers to in ``common.json`` among its own definitions, as ``common.<name>``."""
     taken: dict[str, Any] = {}

@@ -63,8 +63,8 @@ class Writer:
                     self._since = self.clock()
                 self._buffer.append(_Span(portion))
                 self._held += len(portion.keys)
-                if self.delivery.target.rewinds:
-                    # a write must not reach over a place where the target may be cut back to
+                if self.delivery.target.rewinds or self.delivery.target.at_end:
+                    # a file: gathering would only leave the cache, and no write may reach over a place to cut back to
                     await self._write(self._held, portion.sequence)
             due = portion is None
             ended = due and self._last

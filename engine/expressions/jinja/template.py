@@ -40,7 +40,7 @@ def _native(base: Sandbox) -> Sandbox:
 class Rendering:
     """A compiled template. One *session* serves many renderings with one mapping of names that changes in between."""
 
-    __slots__ = ("_environment", "_finish", "_root", "_sets", "native", "text")
+    __slots__ = ("_environment", "_finish", "_path", "_root", "_sets", "native", "text")
 
     def __init__(self, text: str, tree: Tree, settings: Settings) -> None:
         self.text = text
@@ -51,6 +51,7 @@ class Rendering:
         self._sets = any(True for _ in tree.find_all(nodes.Assign))
         self._root = _root(self._environment, _bound_loops(tree))
         self._finish: Callable[[Any], Any] = _text
+        self._path = isinstance(single, (nodes.Name, nodes.Getattr, nodes.Getitem))
         if single is not None:
             self._finish = _value if isinstance(single, _SIMPLE) else _built
 
@@ -59,14 +60,14 @@ class Rendering:
         return self.session(names)()
 
     def lenient(self, names: Mapping[str, Any]) -> Any:
-        """Render once, with null where the one value of a template is not there."""
+        """Render once, with null where the one path a template is, is not there."""
         return self.session(names, lenient=True)()
 
     def session(self, names: Mapping[str, Any], lenient: bool = False) -> Callable[[], Any]:
         """Return what renders with the names as they are when it is called; not for use in two threads at once."""
         context = Names(self._environment, {}, None, {})
         context.parent = names  # type: ignore[assignment]
-        root, finish = self._root, _or_null if lenient and self.native else self._finish
+        root, finish = self._root, _or_null if lenient and self._path else self._finish
         if self._sets:
             return _forgetful(context, root, finish)
 

@@ -40,12 +40,17 @@ def wrong(line: str) -> str | None:
         words = line.split()[1:]
     command: click.Command = cli
     context = click.Context(cli)
+    value = False
     for word in words:
-        if word.startswith("-"):
-            option = word.split("=")[0]
-            known = {name for one in [*command.params, *cli.params] for name in [*one.opts, *one.secondary_opts]}
-            if option not in known | {"-h", "--help"}:
+        if value:
+            value = False
+        elif word.startswith("-") and word != "-vv":
+            option, equals, _ = word.partition("=")
+            known = {name: one for one in [*cli.params, *command.params] for name in one.opts}
+            if option not in known and option not in ("-h", "--help"):
                 return option
+            one = known.get(option)
+            value = not equals and isinstance(one, click.Option) and not one.is_flag and not one.count
         elif isinstance(command, click.Group) and _WORD.fullmatch(word):
             found = command.get_command(context, word)
             if found is None:

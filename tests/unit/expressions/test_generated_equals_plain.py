@@ -135,7 +135,7 @@ def agree(found, expected, context):
     assert all(map(same, found.records, expected.records)), (context, found, expected)
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(MAPPINGS, st.lists(RECORDS, min_size=1, max_size=3), st.sampled_from([REJECT, LENIENT]))
 @example({"a": "{{ record.a }} and {{ record.a }}"}, [{"a": "'\"{}\\\n"}], REJECT)
 @example({"$each": "items", "$map": {"x": "a", "y": "{{ item.b }}{{ record.c }}"}}, [{"items": [{"a": 1, "b": 2}], "c": 3}], REJECT)
@@ -180,7 +180,7 @@ STEPS = st.recursive(
 )
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS, min_size=1, max_size=4), st.lists(RECORDS, min_size=1, max_size=4), st.sampled_from([REJECT, LENIENT]))
 def test_any_steps(bodies, records, chosen):
     """Steps in a row, with conditions, checks and cases."""
@@ -190,7 +190,7 @@ def test_any_steps(bodies, records, chosen):
         agree(*result, (bodies, records))
 
 
-@settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(TEMPLATES, RECORDS)
 def test_templates_over_names(text, record):
     """An option's template, generated, equals the sandbox."""
