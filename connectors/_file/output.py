@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from connectors._file.places import Place, explain, open_in
+from connectors._file.places import Place, check_in, explain, open_in
 from engine.errors import ConnectorError, Misconfigured, Transient
 
 _TRIES = 10
@@ -27,9 +27,7 @@ class Output:
     def open(self) -> None:
         """Open and lock the file; a part file left over from a run that died is emptied. Raises ConnectorError."""
         if self._part:
-            # what will be replaced must be a file, and this run must be allowed to make one beside it
-            with suppress(FileNotFoundError):
-                os.close(self._open_existing())
+            check_in(self._folder, self.place.name, self.place.label)
         for _ in range(_TRIES):
             found = open_in(self._folder, self._name, os.O_RDWR | os.O_CREAT, self.place.label)
             if self._locked(found):
@@ -40,10 +38,6 @@ class Output:
         if self._part:
             os.ftruncate(self._file, 0)
         self.length = os.fstat(self._file).st_size
-
-    def _open_existing(self) -> int:
-        os.stat(self.place.name, dir_fd=self._folder, follow_symlinks=False)
-        return open_in(self._folder, self.place.name, os.O_RDONLY, self.place.label)
 
     def _locked(self, found: int) -> bool:
         """Lock *found*; False when its name has come to mean another file meanwhile."""

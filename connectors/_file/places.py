@@ -66,21 +66,29 @@ class Place:
             os.close(folder)
 
 
-def open_in(folder: int, name: str, flags: int, label: str) -> int:
-    """Open a regular file of an open folder, following no link. Raises ConnectorError."""
+def check_in(folder: int, name: str, label: str) -> None:
+    """Refuse a name in an open folder that means anything but a regular file; it may be free. Raises ConnectorError."""
     try:
         with suppress(FileNotFoundError):
-            # looked at before it is opened: opening a device or a pipe can already do something
             _regular(os.stat(name, dir_fd=folder, follow_symlinks=False), label)
-        found = os.open(name, flags | _FILE, 0o666, dir_fd=folder)
-        try:
-            _regular(os.fstat(found), label)
-        except ConnectorError:
-            os.close(found)
-            raise
-        return found
     except OSError as error:
         raise explain(error, label) from error
+
+
+def open_in(folder: int, name: str, flags: int, label: str) -> int:
+    """Open a regular file of an open folder, following no link. Raises ConnectorError."""
+    # looked at before it is opened: opening a device or a pipe can already do something
+    check_in(folder, name, label)
+    try:
+        found = os.open(name, flags | _FILE, 0o666, dir_fd=folder)
+    except OSError as error:
+        raise explain(error, label) from error
+    try:
+        _regular(os.fstat(found), label)
+    except ConnectorError:
+        os.close(found)
+        raise
+    return found
 
 
 def _regular(found: os.stat_result, label: str) -> None:

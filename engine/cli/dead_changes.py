@@ -157,8 +157,8 @@ def _replay(session: Session, letters: Sequence[str], where: Where, limit: int, 
 
     project = session.project()
     picked = asyncio.run(_pick(session, project, letters, where, limit))
-    waiting = {} if letters else asyncio.run(_waiting(session, project, where))
-    pipelines = list(dict.fromkeys([*picked.counts, *waiting]))
+    left = {} if letters else asyncio.run(waiting(session, project, where))
+    pipelines = list(dict.fromkeys([*picked.counts, *left]))
     if not pipelines:
         session.err.line("no open dead letters to send again")
         return 0
@@ -168,7 +168,7 @@ def _replay(session: Session, letters: Sequence[str], where: Where, limit: int, 
     project, _ = select(session, pipelines)
 
     async def amend(app: App) -> bool:
-        sent = await picked.amend(app.store, "replay") + sum(waiting.values())
+        sent = await picked.amend(app.store, "replay") + sum(left.values())
         if not session.quiet and not as_json:
             session.err.line(f"sending {count(sent, 'record')} again")
         return sent > 0
@@ -217,7 +217,7 @@ async def _pick(session: Session, project: Project, letters: Sequence[str], wher
     return Picked([where._replace(pipeline=name) for name in counts], counts, limit)
 
 
-async def _waiting(session: Session, project: Project, where: Where) -> dict[str, int]:
+async def waiting(session: Session, project: Project, where: Where) -> dict[str, int]:
     """Return what an earlier replay was to send and did not, by pipeline."""
     found: dict[str, int] = {}
     async with session.reader(project) as store:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.commands import Command, Group
-from engine.cli.dead_changes import drop, edit, replay
+from engine.cli.dead_changes import drop, edit, replay, waiting
 from engine.cli.dead_choice import filters, one, where_of, whole_run
 from engine.cli.lookup import collect
 from engine.cli.masking import compiled, masked
@@ -45,15 +45,22 @@ def list_(session: Session, /, each: bool, everything: bool, limit: int, as_json
     project = session.project()
     where = where_of(chosen, None if everything else "open")
     found = asyncio.run(_find(session, project, where, limit, each or everything))
+    left = asyncio.run(waiting(session, project, where))
     if as_json:
         for row in found:
             session.out.json(_jsonable(row))
-        return
-    if not found:
+    elif found:
+        _table(session, found, each or everything)
+    elif not left:
         session.err.line("no dead letters")
-        return
+    for name, number in left.items():
+        again = session.err.look.paint(f"engine dead-letters replay --pipeline {name}", "strong")
+        session.err.line(f"{name}: {count(number, 'record')} of a replay that failed wait to be sent:  {again}")
+
+
+def _table(session: Session, found: Sequence[Any], each: bool) -> None:
     pipelines = {row.pipeline for row in found}
-    lines = _each(session, found) if each or everything else _causes(session, found, len(pipelines) > 1)
+    lines = _each(session, found) if each else _causes(session, found, len(pipelines) > 1)
     for line in lines:
         session.out.line(line)
     if session.out.look.terminal:

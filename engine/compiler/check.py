@@ -26,8 +26,8 @@ from engine.expressions import (
 
 def check(project: Project) -> list[Problem]:
     """Return the problems of all pipelines and connections, sorted by place."""
-    problems = [problem for definition in project.pipelines.values() for problem in _pipeline(project, definition)]
-    return sorted(problems)
+    definitions = (*project.pipelines.values(), *project.drafts)
+    return sorted({problem for definition in definitions for problem in _pipeline(project, definition)})
 
 
 def _pipeline(project: Project, definition: PipelineDefinition) -> Iterator[Problem]:

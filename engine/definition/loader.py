@@ -10,6 +10,7 @@ from typing import Any
 from engine.definition import files, lints, references
 from engine.definition.build import Builder
 from engine.definition.document import KEY
+from engine.definition.drafts import draft
 from engine.definition.explain import Finding
 from engine.definition.model import ConnectionDefinition, Origin, PipelineDefinition, Project
 from engine.definition.reading import File, Reading
@@ -56,6 +57,7 @@ class _Assembly:
         self._catalog = catalog()
         self._problems: list[Problem] = list(reading.problems)
         self._builder = Builder(self._catalog, settings["defaults"])
+        self._found: dict[str, list[Finding]] = {}
         self._pipelines = list(_pipelines(loaded))
         self._connections = list(_connections(loaded))
 
@@ -73,7 +75,8 @@ class _Assembly:
         pipelines = dict(self._built_pipelines(errors))
         self._lint(pipelines, connections)
         secrets = frozenset(self._reading.secrets | self._builder.secrets)
-        return Project(root, pipelines, connections, self._settings, secrets, len(self._loaded)), self._problems
+        drafts = tuple(self._drafts(errors))
+        return Project(root, pipelines, connections, self._settings, secrets, len(self._loaded), drafts), self._problems
 
     def _index(self) -> dict[str, Known]:
         """Return every connection, good or bad: a pipeline that names a bad one is not wrong itself."""
@@ -102,6 +105,7 @@ class _Assembly:
             found += checker.check(site, schema.shape.at(site.path))
         if file.kind == "pipeline":
             found += rules(value)
+        self._found[file.document.file] = found
         return list(problems(file.document, found, file.resolved, schema.shape)) if found else []
 
     def _built_connections(self, errors: Mapping[str, Sequence[Problem]]) -> Iterator[tuple[str, ConnectionDefinition]]:
@@ -122,6 +126,15 @@ class _Assembly:
             value = file.document.value
             if file.document.file not in errors and first.get(value["pipeline"]) is file.document:
                 yield value["pipeline"], self._builder.pipeline(value, _origin(file, value))
+
+    def _drafts(self, errors: Mapping[str, Sequence[Problem]]) -> Iterator[PipelineDefinition]:
+        for file in _of(self._loaded, "pipeline"):
+            if file.document.file in errors:
+                value = file.document.value
+                found = self._found.get(file.document.file, ())
+                made = draft(value, found, self._catalog, self._builder, _origin(file, value))
+                if made is not None:
+                    yield made
 
     def _lint(self, pipelines: dict[str, PipelineDefinition], working: Mapping[str, ConnectionDefinition]) -> None:
         """Say what is allowed and would go wrong; a lint that is sure takes the pipeline out."""

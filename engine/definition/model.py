@@ -154,3 +154,5 @@ class Project:
     secrets: frozenset[str]
     """Every value that came from ``${secret:…}`` or stands in an option marked ``x-secret``: to be masked by value."""
     files: int = 0
+    drafts: tuple[PipelineDefinition, ...] = ()
+    """What is right in pipelines that have problems: for finding further ones, never to be run."""

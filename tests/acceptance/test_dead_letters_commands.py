@@ -225,9 +225,13 @@ def test_after_a_failed_replay_the_records_are_seen_and_sent_without_others(
     """Nothing else is open: the ones that wait must still be found and sent."""
     replay_all = ("dead-letters", "replay", "--all", "--json")
     bank.engine("dead-letters", "drop", "--code", "type", "--yes")
+    assert bank.ended("dead-letters", "list").err == "no dead letters\n"
     hub.down()
     assert bank.ended(*replay_all).code == 1
     hub.up()
+    said = bank.ended("dead-letters", "list").err
+    assert f"{TRANSACTIONS}: 6 records of a replay that failed wait to be sent" in said
+    assert f"engine dead-letters replay --pipeline {TRANSACTIONS}" in said
     ended = bank.ended(*replay_all)
     assert ended.code == 0
     assert [one["sent"] for one in ended.lines] == [{"target": 6}], ended
@@ -305,10 +309,7 @@ def test_a_replay_enters_again_at_the_target_that_refused(bank: BankHub, hub: Hu
     at_hub, at_ledger = len(writes(hub)), len(two.calls)
     two.decide = lambda call: Reply(200)
     again = replay(bank, "--all")
-    assert (again["status"], again["sent"]) == ("success", {"hub": 0, "ledger": 3}) or (
-        again["status"],
-        again["sent"],
-    ) == ("success", {"ledger": 3})
+    assert (again["status"], again["sent"]) == ("success", {"ledger": 3})
     assert len(writes(hub)) == at_hub
     assert set(ids(two.calls[at_ledger:])) == bad
     assert extra(hub) == 0
@@ -324,7 +325,7 @@ def test_a_record_both_refused_has_two_dead_letters(bank: BankHub, hub: Hub, two
     assert {letter["target"] for letter in bank.dead()} == {"hub", "ledger"}
     hub.refuse()
     at_ledger = len(two.calls)
-    assert replay(bank, "--reason", "refused: refused by the rules")["sent"] in ({"hub": 1}, {"hub": 1, "ledger": 0})
+    assert replay(bank, "--reason", "refused: refused by the rules")["sent"] == {"hub": 1}
     assert len(two.calls) == at_ledger
     assert [letter["target"] for letter in bank.dead()] == ["ledger"]
 

@@ -280,7 +280,7 @@ async def test_a_letter_the_encoding_has_not_rejects_its_record(tmp_path: Path) 
     assert "cannot be written in cp1252" in receipt.rejected[1]
     assert (tmp_path / "out.csv").read_bytes() == b"a\nx\n\xe9\n"
     for options in ({"encoding": "utf-9"}, {"encoding": "cp1252", "format": "jsonl"}):
-        with pytest.raises(Misconfigured, match="^encoding: "):
+        with pytest.raises(Misconfigured, match=r"^encoding: "):
             await write(tmp_path, "out.csv", **options)
 
 
@@ -333,7 +333,7 @@ async def test_the_path_is_a_template_and_folders_are_made(tmp_path: Path) -> No
 
     for template in (broken, lambda names: 7):
         async with AsyncExitStack() as stack:
-            with pytest.raises(Misconfigured, match="^path: "):
+            with pytest.raises(Misconfigured, match=r"^path: "):
                 await FileTarget(context, path=template).open(stack)
 
 
