@@ -26,6 +26,7 @@ from engine.expressions import (
     sensitive,
 )
 from engine.pipeline import CursorPlan, Pipeline, Remote, SourcePlan, Stage, TargetPlan
+from engine.policy import CircuitBreaker
 
 
 def compile_pipeline(project: Project, definition: PipelineDefinition) -> Pipeline:
@@ -40,7 +41,7 @@ def compile_pipeline(project: Project, definition: PipelineDefinition) -> Pipeli
         fingerprint=fingerprint(project, definition),
         source=_source(project, definition, settings),
         stages=compile_steps(definition.steps, settings),
-        targets=tuple(_target(project, target, settings) for target in definition.targets),
+        targets=tuple(_target(project, definition.name, target, settings) for target in definition.targets),
         timezone=settings.timezone,
         params=definition.params,
         check_params=params_checker(definition),
@@ -104,14 +105,14 @@ def _source(project: Project, definition: PipelineDefinition, settings: Settings
     options = compile_options(use, settings)
     return SourcePlan(
         use.connector,
-        _remote(project, use),
+        _remote(project, use, f"{definition.name}.source", source.circuit_breaker),
         lambda context: make(context, **options),
         _cursor(source.cursor, settings) if source.cursor else None,
         definition.resilience,
     )
 
 
-def _target(project: Project, target: Target, settings: Settings) -> TargetPlan:
+def _target(project: Project, pipeline: str, target: Target, settings: Settings) -> TargetPlan:
     kind = connector(target.use.connector)
     make = _part(kind, "target")
     options = compile_options(target.use, settings)
@@ -123,7 +124,7 @@ def _target(project: Project, target: Target, settings: Settings) -> TargetPlan:
     return TargetPlan(
         id=target.id,
         connector=target.use.connector,
-        remote=_remote(project, target.use),
+        remote=_remote(project, target.use, f"{pipeline}.{target.id}", target.circuit_breaker),
         build=lambda context: make(context, **options),
         when=None if target.when is None else compile_condition(target.when, (*path, "when"), settings),
         stage=stage,
@@ -136,8 +137,11 @@ def _target(project: Project, target: Target, settings: Settings) -> TargetPlan:
     )
 
 
-def _remote(project: Project, use: Use) -> Remote | None:
-    return compile_remote(project, project.connections[use.connection]) if use.connection else None
+def _remote(project: Project, use: Use, name: str, breaker: CircuitBreaker | None) -> Remote | None:
+    """Plan the connection that *use* names; without one, a breaker of its own stands under *name*."""
+    if use.connection:
+        return compile_remote(project, project.connections[use.connection])
+    return Remote(name, None, breaker) if breaker else None
 
 
 def _part(kind: Connector, role: str) -> Callable[..., Any]:

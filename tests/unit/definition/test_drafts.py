@@ -31,7 +31,7 @@ def codes(tmp_path, text, **environ):
     ("bad", "code"),
     [
         ("descripton: typo", "unknown-key"),
-        ("enabled: perhaps", "bad-type"),
+        ("enabled: perhaps", "wrong-type"),
         ("time_limit: soon", "bad-duration"),
         ("description: ${NOWHERE}", "missing-variable"),
         ("description: ${{ record.x }}", "dollar-template"),
