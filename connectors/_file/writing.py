@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
+
+import orjson
 
 from connectors._file.rows import Dialect, write_rows
 from engine.errors import Misconfigured
@@ -73,17 +76,39 @@ class JsonList:
 
 def _texts(records: Sequence[Any]) -> tuple[list[bytes], dict[int, str]]:
     try:
-        return [encode(record) for record in records], {}
-    except NotJson:
+        texts = [orjson.dumps(record, default=_digits) for record in records]
+        # orjson writes NaN as null, so only a text with a null in it can hide one
+        if not any(_hides(record) for record, text in zip(records, texts, strict=True) if b"null" in text):
+            return texts, {}
+    except TypeError:
         pass
-    texts: list[bytes] = []
-    rejected: dict[int, str] = {}
+    texts, rejected = [], {}
     for index, record in enumerate(records):
         try:
             texts.append(encode(record))
         except NotJson as error:
             rejected[index] = str(error)
     return texts, rejected
+
+
+def _digits(value: Any) -> Any:
+    if value.__class__ is Decimal and value.is_finite():
+        return orjson.Fragment(str(value))
+    raise TypeError
+
+
+def _hides(value: Any) -> bool:
+    """Say whether a number in *value* is none that JSON knows."""
+    kind = value.__class__
+    if kind is float:
+        return not math.isfinite(value)
+    if kind is not dict and kind is not list:
+        return False
+    for item in value.values() if kind is dict else value:
+        kind = item.__class__
+        if (kind is float or kind is dict or kind is list) and _hides(item):
+            return True
+    return False
 
 
 class Csv:
@@ -142,7 +167,7 @@ class Csv:
             extra = next(name for name in record if name not in self._known)
             return f"the field '{extra}' has no column; the columns are: {', '.join(self._columns)}"
         try:
-            return [_cell(record.get(name)) for name in self._columns]
+            return [value if value.__class__ is str else _cell(value) for value in map(record.get, self._columns)]
         except NotJson as error:
             return str(error)
 
@@ -166,14 +191,11 @@ class Csv:
 
 
 def _cell(value: Any) -> str:
-    kind = value.__class__
-    if kind is str:
-        return str(value)
     if value is None:
         return ""
-    if kind is bool:
-        return "true" if value else "false"
-    if isinstance(value, int | float | Decimal):
-        return encode(value).decode()
+    if value.__class__ is int:
+        return str(value)
+    if isinstance(value, bool | int | float | Decimal | str):
+        return value if isinstance(value, str) else encode(value).decode()
     what = "an object" if isinstance(value, Mapping) else "a list"
     raise NotJson(f"{what} does not fit a cell; pick its fields in the mapping")

@@ -225,7 +225,6 @@ def test_after_a_failed_replay_the_records_are_seen_and_sent_without_others(
     """Nothing else is open: the ones that wait must still be found and sent."""
     replay_all = ("dead-letters", "replay", "--all", "--json")
     bank.engine("dead-letters", "drop", "--code", "type", "--yes")
-    assert bank.ended("dead-letters", "list").err == "no dead letters\n"
     hub.down()
     assert bank.ended(*replay_all).code == 1
     hub.up()

@@ -1,0 +1,114 @@
+"""A definition becomes a pipeline: nothing written in it is lost on the way."""
+
+import pytest
+
+from engine.compiler.compile import compile_pipeline, fingerprint
+from engine.definition.loader import load
+from engine.errors import DefinitionError, Unavailable
+from engine.policy import CircuitBreaker
+
+CONNECTIONS = """\
+connections:
+  hub:
+    http: {base_url: "http://localhost:1"}
+    resilience: {circuit_breaker: {failures: 7}, rate_limit: {limit: 5, per: 1s}}
+"""
+PIPELINE = """\
+pipeline: orders
+timezone: America/Sao_Paulo
+time_limit: 5m
+unrouted: drop
+labels: {client: shop}
+params:
+  full: {type: boolean, default: false}
+  shop: {type: string, enum: [a, b], required: true}
+source:
+  inline: {rows: [{id: 1, secret: abc, at: 1}]}
+  cursor: {fields: [at], initial: {at: 0}, reset: "{{ params.full }}"}
+filters: ["id != `2`"]
+mapping:
+  id: id
+  token: {$value: secret, $sensitive: true}
+targets:
+  - id: far
+    http: {connection: hub, path: /orders}
+    when: "id > `0`"
+    key: id
+    batch: {size: 7, wait: 2s}
+    on_rejected: drop
+    resilience: {timeout: 9s}
+  - id: near
+    console: {}
+    resilience: {circuit_breaker: {failures: 3}}
+promises: [{fresh: 3h}]
+"""
+
+
+def compiled(folder, pipeline=PIPELINE, connections=CONNECTIONS):
+    for name, text in (("pipelines", pipeline), ("connections", connections)):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "all.yaml").write_text(text)
+    project, problems = load(folder, environ={})
+    assert [problem for problem in problems if problem.severity == "error"] == []
+    return project, compile_pipeline(project, project.pipelines["orders"])
+
+
+def test_everything_written_arrives(tmp_path):
+    _, pipeline = compiled(tmp_path)
+    far, near = pipeline.targets
+    assert (pipeline.time_limit, pipeline.unrouted, pipeline.labels) == (300.0, "drop", {"client": "shop"})
+    assert str(pipeline.timezone) == "America/Sao_Paulo"
+    assert pipeline.inactive == ("promises",)
+    assert (far.batch, far.batched, far.wait, far.on_rejected, far.resilience.timeout) == (7, True, 2.0, "drop", 9.0)
+    assert far.remote.circuit_breaker == CircuitBreaker(failures=7)
+    assert far.remote.rate_limit.limit == 5
+    assert (near.batched, near.key, near.when) == (False, None, None)
+
+
+def test_a_breaker_without_a_connection_is_the_targets_own(tmp_path):
+    _, pipeline = compiled(tmp_path)
+    remote = pipeline.targets[1].remote
+    assert (remote.name, remote.build, remote.circuit_breaker) == ("orders.near", None, CircuitBreaker(failures=3))
+
+
+def test_the_cursor_and_its_reset(tmp_path):
+    _, pipeline = compiled(tmp_path)
+    cursor = pipeline.source.cursor
+    assert (cursor.fields, cursor.initial) == (("at",), {"at": 0})
+    names = {"params": {"full": True}, "trigger": {}, "run": {}, "vars": {}}
+    assert cursor.reset(names) is True
+    assert cursor.reset({**names, "params": {"full": False}}) is False
+
+
+def test_masks_cover_what_is_sent_and_what_it_was_read_from(tmp_path):
+    _, pipeline = compiled(tmp_path)
+    assert pipeline.mask({"id": 1, "secret": "abc"}) == {"id": 1, "secret": "***"}
+    assert pipeline.mask_sent("far", {"id": 1, "token": "abc"}) == {"id": 1, "token": "***"}
+
+
+def test_params_are_completed_and_checked(tmp_path):
+    _, pipeline = compiled(tmp_path)
+    assert pipeline.check_params({"shop": "a"}) == {"full": False, "shop": "a"}
+    for wrong, code in [({"shop": "c"}, "param"), ({}, "param"), ({"shop": "a", "ful": True}, "unknown-param")]:
+        with pytest.raises(DefinitionError) as caught:
+            pipeline.check_params(wrong)
+        assert [problem.code for problem in caught.value.problems] == [code]
+        assert caught.value.problems[0].file == "pipelines/all.yaml"
+
+
+def test_the_fingerprint_follows_the_pipeline_and_its_connections_and_nothing_else(tmp_path):
+    project, _ = compiled(tmp_path)
+    first = fingerprint(project, project.pipelines["orders"])
+    again, _ = compiled(tmp_path, "# a comment\n" + PIPELINE)
+    assert fingerprint(again, again.pipelines["orders"]) == first
+    moved, _ = compiled(tmp_path, connections=CONNECTIONS.replace("localhost:1", "localhost:2"))
+    assert fingerprint(moved, moved.pipelines["orders"]) != first
+    changed, _ = compiled(tmp_path, PIPELINE.replace("size: 7", "size: 8"))
+    assert fingerprint(changed, changed.pipelines["orders"]) != first
+
+
+def test_a_connector_that_is_not_there_says_so():
+    from engine.compiler.registry import connector
+
+    with pytest.raises(Unavailable, match="no connector 'nothing'"):
+        connector("nothing")
