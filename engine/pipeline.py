@@ -105,6 +105,62 @@ class TargetPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TimerPlan:
+    """A trigger that time fires: ``cron`` or ``every``."""
+
+    id: str
+    next_after: Callable[[datetime], datetime | None]
+    """now → the next slot, aware and after *now*, in UTC; None: never again. Pure."""
+    missed: Literal["none", "last", "all"] = "none"
+    """Which slots that passed while nobody was there are made up for."""
+    missed_window: float | None = None
+    """Seconds; older slots are not made up for."""
+    jitter: float = 0.0
+    """A firing is put off by up to so many seconds; its slot stays."""
+    params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    """names (``trigger``) → the run's params."""
+
+
+@dataclass(frozen=True, slots=True)
+class AfterPlan:
+    """A trigger that the end of other pipelines fires."""
+
+    id: str
+    pipelines: tuple[str, ...]
+    on: Literal["success", "failure", "any"] = "success"
+    params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPlan:
+    """A trigger that a caller fires over HTTP; ``engine.http`` knows what its parts mean."""
+
+    id: str
+    path: str
+    methods: frozenset[str]
+    auth: tuple[Mapping[str, Any], ...] | None
+    """Any item passes, all keys inside one must; None: written as ``auth: none``."""
+    clients: tuple[str, ...] = ()
+    max_body: int = 1 << 20
+    rate_limit: RateLimit | None = None
+    validate: Callable[[Any], Sequence[tuple[tuple[str | int, ...], str]]] | None = None
+    """body → its mistakes against the schema."""
+    records: Callable[[Any], Any] | None = None
+    """body → its records; None: the body is one record, a list one record each."""
+    event_id: Callable[[Mapping[str, Any]], Any] | None = None
+    """names (``body``, ``headers``) → what makes an event the same event."""
+    respond: Mapping[str, Any] | None = None
+    """None: 202 once it is on disk; else ``status headers body timeout`` of a reply with the result."""
+    challenge: Any = None
+    params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    runs: bool = False
+    """The pipeline has a source of its own: a call starts a run, and its body is ``trigger.body``."""
+
+
+Overlap = Literal["skip", "queue_one", "queue", "cancel", "allow"]
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """One compiled revision."""
 
@@ -127,5 +183,9 @@ class Pipeline:
     labels: Mapping[str, str] = field(default_factory=dict)
     vars: Mapping[str, Any] = field(default_factory=dict)
     enabled: bool = True
+    timers: tuple[TimerPlan, ...] = ()
+    after: tuple[AfterPlan, ...] = ()
+    webhooks: tuple[WebhookPlan, ...] = ()
+    overlap: Overlap = "skip"
     inactive: tuple[str, ...] = ()
     """Keys that only the server acts on: ``triggers``, ``promises``."""
