@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy import Column, Connection, MetaData, Table, Text, bindparam, func, insert, select
 from sqlalchemy.schema import CreateTable
 
 from engine.errors import Rejected
+from engine.net.jsontext import NotJson, encode
 
 
 class Once:
@@ -33,7 +33,10 @@ class Once:
         value = self._key(record)
         if value is None:
             raise Rejected("missing-key: once.key gives nothing for this record")
-        return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+        try:
+            return value if isinstance(value, str) else encode(value).decode("utf-8")
+        except NotJson as error:
+            raise Rejected(f"once.key: {error}") from None
 
     def prepare(self, connection: Connection) -> None:
         """Make the table where there is none."""

@@ -10,9 +10,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from engine.errors import Rejected
+from engine.net.jsontext import NotJson, encode
 
 PLAIN = frozenset({str, int, float, bool, Decimal, type(None), dict, list})
 """What a record may hold; everything else is converted by ``plain``."""
@@ -96,10 +95,6 @@ def _json(value: Any, nested: bool) -> str:
         kind = "an object" if isinstance(value, Mapping) else "a list"
         raise Rejected(f"{kind} does not fit a column; pick its fields, or set nested: json to store JSON text")
     try:
-        return orjson.dumps(value, default=_digits).decode()
-    except TypeError as error:
+        return encode(value).decode("utf-8")
+    except NotJson as error:
         raise Rejected(f"not writable as JSON: {error}") from None
-
-
-def _digits(value: Any) -> Any:
-    return orjson.Fragment(str(value)) if isinstance(value, Decimal) else str(value)

@@ -143,15 +143,20 @@ class Line:
             raise Uncertain(f"{self.shared.name} did not answer within {seconds} (resilience.timeout)") from None
 
     async def _permit(self) -> None:
-        limiters = [limiter for limiter in (self.shared.limiter, self._own) if limiter is not None]
-        if not limiters and self.shared.paused <= 0:
+        if self._own is not None:
+            # before it stands in line for the shared one: its own slowness is not for the others to wait for
+            await self._drawn(self._own)
+        if self.shared.limiter is None and self.shared.paused <= 0:
             return
         async with self.shared.turn:
             while (wait := self.shared.paused - self.clock()) > 0:
                 await self.sleep(wait)
-            for limiter in limiters:
-                while (wait := limiter.permit(self.clock())) > 0:
-                    await self.sleep(wait)
+            if self.shared.limiter is not None:
+                await self._drawn(self.shared.limiter)
+
+    async def _drawn(self, limiter: Limiter) -> None:
+        while (wait := limiter.permit(self.clock())) > 0:
+            await self.sleep(wait)
 
     def _admit(self, breaker: Breaker) -> None:
         until = None

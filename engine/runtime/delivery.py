@@ -37,6 +37,8 @@ class Delivery:
     keyed: bool
     random: Callable[[], float]
     note: Callable[[str, str, str], None]
+    cover: Callable[[str, Outgoing], str] = lambda text, load: text
+    """Takes out of a text what nobody shall read of the records it speaks of."""
 
     async def deliver(self, load: Outgoing) -> Delivered:
         """Deliver all of *load*. Raises ConnectorError or CircuitOpen when the run must end; nothing more was sent."""
@@ -66,7 +68,7 @@ class Delivery:
             outcome = error
         else:
             for warning in outcome.warnings:
-                self.note("warning", "unknown-item", warning)
+                self.note("warning", "unknown-item", self.cover(warning, part))
         policy = self.line.policy
         situation = Situation(
             outcome,
@@ -79,7 +81,10 @@ class Delivery:
             self.random(),
             answered,
         )
-        return decide(situation)
+        decision = decide(situation)
+        if isinstance(decision.fail, ConnectorError):
+            decision.fail.args = (self.cover(str(decision.fail), part),)
+        return decision._replace(why=self.cover(decision.why, part)) if decision.why else decision
 
     async def _halves(
         self, part: Outgoing, indexes: Sequence[int], refused: dict[int, Refusal], attempt: int

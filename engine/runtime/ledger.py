@@ -35,6 +35,16 @@ class _Chunk(Generic[D]):
         return self.checkpoint is not None or bool(self.entries)
 
 
+@dataclass(slots=True)
+class _Heap(Generic[D]):
+    """What many chunks come to; it does not grow with their number."""
+
+    checkpoint: Checkpoint | None = None
+    sequence: int = -1
+    entries: list[str] = field(default_factory=list)
+    dead: list[D] = field(default_factory=list)
+
+
 class Frontier(NamedTuple, Generic[D]):
     """What a settlement may hold."""
 
@@ -48,6 +58,12 @@ class Frontier(NamedTuple, Generic[D]):
     def empty(self) -> bool:
         """Tell whether there is nothing to write."""
         return self.checkpoint is None and not self.entries and not self.dead
+
+    def joined(self, later: Frontier[D]) -> Frontier[D]:
+        """Add what became certain after this."""
+        last = later if later.sequence >= 0 else self
+        entries, dead = [*self.entries, *later.entries], [*self.dead, *later.dead]
+        return Frontier(last.checkpoint, last.sequence, entries, dead)
 
 
 @dataclass(slots=True)
@@ -65,8 +81,10 @@ class Ledger(Generic[D]):
     _by_sequence: dict[int, _Chunk[D]] = field(default_factory=dict)
     _held: list[_Chunk[D]] = field(default_factory=list)
     """Complete, but in the current streak."""
-    _ready: list[_Chunk[D]] = field(default_factory=list)
-    """Complete and free to settle."""
+    _covered: _Heap[D] = field(default_factory=lambda: _Heap())
+    """Complete and free to settle, up to a place where the source can resume."""
+    _beyond: list[D] = field(default_factory=list)
+    """Dead letters of what is complete after that place."""
 
     def take(
         self, sequence: int, safe: Checkpoint | None, entries: Sequence[str], positions: Sequence[int], open: int
@@ -88,14 +106,26 @@ class Ledger(Generic[D]):
 
     def advance(self) -> None:
         """Move complete chunks on, in order, and count the streak of refusals through them."""
-        while self._open and self._open[0].open <= 0:
+        while self._open and self._open[0].open <= 0 and not self.mistaken:
             chunk = self._open.popleft()
             del self._by_sequence[chunk.sequence]
             self._count(chunk)
             if len(chunk.positions) > len(chunk.refused):
-                self._ready += self._held
-                self._held.clear()
-            (self._held if self.streak else self._ready).append(chunk)
+                self._release()
+            self._held.append(chunk)
+            if not self.streak:
+                self._release()
+
+    def _release(self) -> None:
+        for chunk in self._held:
+            self._beyond += chunk.dead
+            if chunk.safe:
+                covered = self._covered
+                covered.checkpoint, covered.sequence = chunk.checkpoint, chunk.sequence
+                covered.entries += chunk.entries
+                covered.dead += self._beyond
+                self._beyond = []
+        self._held.clear()
 
     def _count(self, chunk: _Chunk[D]) -> None:
         refused = len(chunk.refused)
@@ -123,34 +153,14 @@ class Ledger(Generic[D]):
         """The read is over: free the last streak, unless all of at least FEWEST records were refused (then True)."""
         if self.mistaken or (not self.lenient and not self.taken and self.refused >= FEWEST):
             return True
-        self._ready += self._held
-        self._held.clear()
+        self._release()
         self.streak = 0
         return False
 
-    @property
-    def idle(self) -> bool:
-        """Tell whether every chunk is accounted for."""
-        return not self._open
-
     def frontier(self, final: bool = False) -> Frontier[D]:
         """Give out, once, what may settle now; *final* gives out dead letters that no checkpoint covers, too."""
-        cut = next((i for i in range(len(self._ready), 0, -1) if self._ready[i - 1].safe), 0)
-        waiting = sum(len(chunk.dead) for chunk in self._ready[cut:])
-        covered = self._ready[:cut]
-        give = self._ready if final or waiting > self.patience else covered
-        result = Frontier(
-            covered[-1].checkpoint if covered else None,
-            covered[-1].sequence if covered else -1,
-            list(_flat(chunk.entries for chunk in give)),
-            list(_flat(chunk.dead for chunk in give)),
-        )
-        for chunk in give:
-            chunk.dead = []
-        self._ready = self._ready[cut:] if give is covered else []
-        return result
-
-
-def _flat(lists: Iterable[Sequence[D]]) -> Iterable[D]:
-    for items in lists:
-        yield from items
+        covered, self._covered = self._covered, _Heap()
+        if final or len(self._beyond) > self.patience:
+            covered.dead += self._beyond
+            self._beyond = []
+        return Frontier(covered.checkpoint, covered.sequence, covered.entries, covered.dead)

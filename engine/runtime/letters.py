@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from engine import codec
 from engine.pipeline import Pipeline
+from engine.record import Outgoing
+from engine.redact import MASK, Redactor
 from engine.runtime.prepare import Lost
 from engine.store.base import DeadLetter
 
@@ -22,14 +24,14 @@ class Letters:
     new_id: Callable[[], str]
     redact: Callable[[str], str]
 
-    def write(self, lost: Lost) -> DeadLetter:
-        """Make the dead letter. The record stays whole, for the replay; its sensitive values leave the reason."""
+    def write(self, lost: Lost, reason: str) -> DeadLetter:
+        """Make the dead letter, with its *reason* as ``reason`` gave it. The record stays whole, for the replay."""
         return DeadLetter(
             id=self.new_id(),
             pipeline=self.pipeline.name,
             run=self.run,
             code=lost.failure.code,
-            message=self.reason(lost),
+            message=reason,
             where=lost.failure.where or (lost.target or ""),
             record=lost.record,
             entry=lost.enter,
@@ -43,13 +45,20 @@ class Letters:
 
     def reason(self, lost: Lost) -> str:
         """Return the message without secrets and without the record's sensitive values."""
-        text = self.redact(lost.failure.message)
-        hidden = set(_hidden(lost.input, self.pipeline.mask(lost.input)))
+        values = set(_hidden(lost.input, self.pipeline.mask(lost.input)))
         if lost.target is not None and lost.mapped is not None:
-            hidden |= set(_hidden(lost.mapped, self.pipeline.mask_sent(lost.target, lost.mapped)))
-        for value in sorted(hidden, key=len, reverse=True):
-            text = text.replace(value, "***")
-        return text
+            values |= set(_hidden(lost.mapped, self.pipeline.mask_sent(lost.target, lost.mapped)))
+        return covered(self.redact(lost.failure.message), values)
+
+    def cover(self, target: str, text: str, load: Outgoing) -> str:
+        """Return what *target* said of a write without secrets and without the sensitive values it may have echoed."""
+        if not text:
+            return text
+        values: set[str] = set()
+        for given, sent in zip(load.inputs, load.records, strict=True):
+            values.update(_hidden(given, self.pipeline.mask(given)))
+            values.update(_hidden(sent, self.pipeline.mask_sent(target, sent)))
+        return covered(self.redact(text), values)
 
     def _identity(self, lost: Lost) -> str | None:
         """Tell a repeat of the same refusal from another: only where sending twice is once in effect."""
@@ -57,6 +66,26 @@ class Letters:
             return None
         body = codec.encode([lost.target, lost.key, lost.enter, lost.record])
         return hashlib.sha256(body.encode()).hexdigest()[:32]
+
+
+def covered(text: str, values: Collection[str]) -> str:
+    """Mask *values* in a text, in every form they take, and the begin of one where the text was cut off inside it."""
+    if not values:
+        return text
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, MASK)
+    *parts, last = Redactor(values).text(text).split("…")
+    return "…".join([*(_uncut(part, values) for part in parts), last])
+
+
+def _uncut(text: str, values: Collection[str]) -> str:
+    longest = max((_overlap(text, value) for value in values), default=0)
+    return text[:-longest] + MASK if longest else text
+
+
+def _overlap(text: str, value: str) -> int:
+    """Count the characters at the end of *text* that *value* begins with, from four on."""
+    return next((size for size in range(len(value) - 1, 3, -1) if text.endswith(value[:size])), 0)
 
 
 def _hidden(value: Any, masked: Any) -> Iterator[str]:

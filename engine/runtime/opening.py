@@ -55,12 +55,11 @@ class Opener:
         return Reader(source, cursor.fields if cursor else (), self.limit, size)
 
     async def target(self, plan: TargetPlan) -> tuple[Target, Line]:
-        """Build and open a target, at the place where it was left. Raises ConnectorError."""
+        """Build and open a target. Raises ConnectorError."""
         line = await self._line(plan.remote, plan.resilience)
         context = replace(self._context(line), target=plan.id, keyed=plan.key is not None, batched=plan.batched)
         target = plan.build(context)
         await target.open(self.stack)
-        await target.resume(self.position.progress(plan.id))
         return target, line
 
     async def _line(self, remote: Remote | None, policy: Resilience) -> Line:

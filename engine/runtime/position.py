@@ -1,14 +1,19 @@
-"""Which lane a run works, and where it begins: the pipeline's cursor, a reset's own position, or the replay lane."""
+"""Which lane a run works, and where it begins: the pipeline's cursor, a reset's own position, or the replay lane.
+
+A lane beside it, ``NAME/targets``, holds where the targets that rewind stood: whatever lane a run works, it first
+undoes what an interrupted one left in them unsettled, and it does not undo what another lane's run settled.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine import codec
+from engine.connector import Target
 from engine.errors import LeaseLost, Unavailable
 from engine.pipeline import Pipeline
 from engine.record import Checkpoint
@@ -27,8 +32,14 @@ class Position:
     lane: str
     reset: bool = False
     replay: bool = False
+    same: str | None = None
+    """Marks a source's own checkpoint: a run with other params reads something else, and does not continue it."""
     checkpoint: Mapping[str, Any] | None = None
     lease: Lease | None = None
+    beside: Lease | None = None
+    """Of the lane of ``places``."""
+    places: Mapping[str, Checkpoint | None] = field(default_factory=dict)
+    """Where the targets that rewind stood at the last settlement."""
 
     @property
     def cursor(self) -> Mapping[str, Any] | None:
@@ -38,18 +49,19 @@ class Position:
     @property
     def source(self) -> Checkpoint | None:
         """The source's own checkpoint, left by a run that did not end."""
-        return (self.checkpoint or {}).get("source")
-
-    def progress(self, target: str) -> Checkpoint | None:
-        """Where a target stood at the last settlement."""
-        found: Checkpoint | None = (self.checkpoint or {}).get("targets", {}).get(target)
-        return found
+        found = self.checkpoint or {}
+        return found.get("source") if found.get("params") == self.same else None
 
     @property
     def held(self) -> Lease:
         """The lease of a lane that was taken."""
         assert self.lease is not None
         return self.lease
+
+    @property
+    def leases(self) -> list[Lease]:
+        """All that were taken."""
+        return [lease for lease in (self.lease, self.beside) if lease is not None]
 
 
 def choose(pipeline: Pipeline, request: Request, names: Mapping[str, Any]) -> Position:
@@ -58,19 +70,36 @@ def choose(pipeline: Pipeline, request: Request, names: Mapping[str, Any]) -> Po
         return Position(f"{pipeline.name}/in/replay", replay=True)
     cursor = pipeline.source.cursor
     if cursor is not None and cursor.reset(names):
-        same = codec.encode([pipeline.fingerprint, dict(sorted(request.params.items()))])
-        return Position(f"{pipeline.name}/reset/{hashlib.sha256(same.encode()).hexdigest()[:16]}", reset=True)
-    return Position(f"{pipeline.name}/cursor")
+        return Position(f"{pipeline.name}/reset/{_hash(pipeline.fingerprint, request.params)}", reset=True)
+    return Position(f"{pipeline.name}/cursor", same=_hash(request.params) if request.params else None)
+
+
+def _hash(*parts: Any) -> str:
+    plain = [dict(sorted(part.items())) if isinstance(part, Mapping) else part for part in parts]
+    return hashlib.sha256(codec.encode(plain).encode()).hexdigest()[:16]
 
 
 async def take(store: Store, position: Position) -> None:
     """Take the lane and learn where it stands. Raises Unavailable when another run has it."""
-    leases = await store.acquire(position.lane, 1, TTL)
-    if [lease.lane for lease in leases] != [position.lane]:
+    position.lease = await _acquire(store, position.lane)
+    position.checkpoint = (await store.load(position.lease)).checkpoint
+
+
+async def _acquire(store: Store, lane: str) -> Lease:
+    leases = await store.acquire(lane, 1, TTL)
+    if [lease.lane for lease in leases] != [lane]:
         await store.release(leases)
-        raise Unavailable(f"{position.lane.split('/')[0]} is running already; wait for that run, or cancel it")
-    position.lease = leases[0]
-    position.checkpoint = (await store.load(leases[0])).checkpoint
+        raise Unavailable(f"{lane.split('/')[0]} is running already; wait for that run, or cancel it")
+    return leases[0]
+
+
+async def resume(store: Store, position: Position, targets: Mapping[str, Target]) -> None:
+    """Bring every target to where it was left. Raises ConnectorError, Unavailable."""
+    if any(target.rewinds for target in targets.values()):
+        position.beside = await _acquire(store, f"{position.lane.split('/')[0]}/targets")
+        position.places = (await store.load(position.beside)).checkpoint or {}
+    for name, target in targets.items():
+        await target.resume(position.places.get(name))
 
 
 async def peek(store: Store, position: Position) -> None:
@@ -83,11 +112,30 @@ async def renew(store: Store, position: Position) -> None:
     """Keep the lane until cancelled. Raises LeaseLost when another has it."""
     while True:
         await asyncio.sleep(TTL / 3)
-        if not await store.renew([position.held], TTL):
+        if len(await store.renew(position.leases, TTL)) < len(position.leases):
             raise LeaseLost(f"{position.lane} was taken over by another process")
 
 
-async def advance(store: Store, pipeline: Pipeline, own: Mapping[str, Any] | None) -> tuple[Lease, Checkpoint | None]:
+async def leave(
+    store: Store, pipeline: Pipeline, position: Position, checkpoint: Checkpoint, whole: bool
+) -> dict[Lease, Checkpoint | None]:
+    """Give what a complete run leaves in its lanes; a lease it took for that is to be released. *whole*: no limit.
+
+    Raises Unavailable when a reset has to move the cursor and another run holds it.
+    """
+    # what others do to a file from here on is none of this pipeline's business
+    left: dict[Lease, Checkpoint | None] = {} if position.beside is None else {position.beside: None}
+    if position.reset:
+        if whole and "cursor" in checkpoint:
+            left |= [await _advance(store, pipeline, checkpoint["cursor"])]
+        left[position.held] = None
+    elif pipeline.source.cursor is None and not position.replay:
+        # the source was read to its end: the next run begins anew
+        left[position.held] = None
+    return left
+
+
+async def _advance(store: Store, pipeline: Pipeline, own: Mapping[str, Any]) -> tuple[Lease, Checkpoint | None]:
     """Take the pipeline's cursor lane after a complete reset, and give where it shall stand: it only moves forward."""
     main = Position(f"{pipeline.name}/cursor")
     await take(store, main)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from engine.errors import EngineError, RecordError
+from engine.errors import RecordError
 from engine.pipeline import Frame, Pipeline, Stage, TargetPlan
 from engine.record import Emission, Failure, Meta, Record
 from engine.runtime.picked import Picked
@@ -65,10 +65,15 @@ class Prepared:
 
 
 def prepare(pipeline: Pipeline, chunk: Chunk, frame: Frame) -> Prepared:
-    """Run the stages and route. Raises EngineError when the chunk enters at a stage that is no more."""
+    """Run the stages and route."""
     done = Prepared()
     records = chunk.records
     flow = Flow(records, chunk.metas, records, range(len(records)), records, chunk.enter)
+    gone = _gone(pipeline, chunk)
+    if gone is not None:
+        done.lost = [_lost(flow, index, gone, chunk.only) for index in flow.origin]
+        done.positions = flow.origin
+        return done
     for place, stage in _from(pipeline.stages, chunk.enter):
         flow = _through(stage, flow, frame, place, done)
     kept = flow.origin if isinstance(flow.origin, range) else list(dict.fromkeys(flow.origin))
@@ -77,15 +82,19 @@ def prepare(pipeline: Pipeline, chunk: Chunk, frame: Frame) -> Prepared:
     return done
 
 
+def _gone(pipeline: Pipeline, chunk: Chunk) -> Failure | None:
+    """Tell why a replay cannot go in again where it failed; as a dead letter again, it holds nothing up."""
+    if chunk.only is not None and chunk.only not in {plan.id for plan in pipeline.targets}:
+        return Failure("place-gone", f"it was for the target '{chunk.only}', which this revision has not", "targets")
+    if chunk.enter not in ("", BEYOND) and chunk.enter not in {stage.label for stage in pipeline.stages}:
+        return Failure("place-gone", f"it failed behind a step that this revision has not: {chunk.enter}", chunk.enter)
+    return None
+
+
 def _from(stages: Sequence[Stage], enter: str) -> Iterable[tuple[str, Stage]]:
     """Yield the stages from *enter* on, each with the label of the place behind it."""
     labels = [stage.label for stage in stages]
-    if enter == BEYOND:
-        start = len(stages)
-    elif enter and enter not in labels:
-        raise EngineError(f"a record waits to enter again at {enter}, which this revision of the pipeline has not")
-    else:
-        start = labels.index(enter) if enter else 0
+    start = len(stages) if enter == BEYOND else labels.index(enter) if enter else 0
     behind = [*labels[1:], BEYOND]
     return list(zip(behind, stages, strict=False))[start:]
 
@@ -124,6 +133,7 @@ def _follow(flow: Flow, out: Emission) -> Flow:
 
 def _route(pipeline: Pipeline, chunk: Chunk, flow: Flow, frame: Frame, done: Prepared) -> None:
     taken: set[int] | None = set()
+    """The indexes that a target takes, or whose ``when`` failed: told already."""
     for plan in pipeline.targets:
         if chunk.only is not None and plan.id != chunk.only:
             continue
@@ -131,25 +141,26 @@ def _route(pipeline: Pipeline, chunk: Chunk, flow: Flow, frame: Frame, done: Pre
         if plan.when is None or chunk.only is not None:
             taken = None
         else:
-            indexes = _select(plan, flow, frame, done)
+            indexes, failed = _select(plan, flow, frame, done)
             if taken is not None:
-                taken.update(indexes)
+                taken.update(indexes, failed)
             chosen = _at(flow, indexes)
         done.portions[plan.id] = _portion(plan, chunk.sequence, chosen, frame, done)
     if taken is not None and len(taken) < len(flow.records):
         _unrouted(pipeline, flow, taken, done)
 
 
-def _select(plan: TargetPlan, flow: Flow, frame: Frame, done: Prepared) -> list[int]:
+def _select(plan: TargetPlan, flow: Flow, frame: Frame, done: Prepared) -> tuple[list[int], list[int]]:
     assert plan.when is not None
-    chosen = []
+    chosen, failed = [], []
     for index, record in enumerate(flow.records):
         try:
             if plan.when(record, flow.metas[index], flow.inputs[index], frame):
                 chosen.append(index)
         except RecordError as error:
             done.lost.append(_lost(flow, index, _failure(error), plan.id))
-    return chosen
+            failed.append(index)
+    return chosen, failed
 
 
 def _portion(plan: TargetPlan, sequence: int, flow: Flow, frame: Frame, done: Prepared) -> Portion:
@@ -171,9 +182,8 @@ def _portion(plan: TargetPlan, sequence: int, flow: Flow, frame: Frame, done: Pr
 
 
 def _unrouted(pipeline: Pipeline, flow: Flow, taken: set[int], done: Prepared) -> None:
-    failed = {lost.origin for lost in done.lost}
-    for index, origin in enumerate(flow.origin):
-        if index in taken or origin in failed:
+    for index in range(len(flow.records)):
+        if index in taken:
             continue
         if pipeline.unrouted == "drop":
             done.dropped["unrouted"] = done.dropped.get("unrouted", 0) + 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,13 +37,14 @@ class Reader:
     size: int = 100
     """Records of a chunk where the engine computes the checkpoints: not more than a kill may repeat."""
 
-    async def chunks(self, after: Checkpoint | None) -> AsyncIterator[Chunk]:
+    async def chunks(self, after: Checkpoint | None) -> AsyncGenerator[Chunk, None]:
         """Yield chunks newer than *after*. Raises ConnectorError, RecordError."""
         sequence = 0
-        batches = self.source.read(after)
-        async for batch in self._cut(batches) if self.fields else self._limited(batches):
-            yield Chunk(sequence, batch.records, batch.meta, batch.checkpoint, batch.entries)
-            sequence += 1
+        # closed in order, and while the source is still open, however the reading ends
+        async with _closing(self.source.read(after)) as batches:
+            async for batch in self._cut(batches) if self.fields else self._limited(batches):
+                yield Chunk(sequence, batch.records, batch.meta, batch.checkpoint, batch.entries)
+                sequence += 1
 
     async def _limited(self, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
         left = self.limit
@@ -65,10 +67,10 @@ class Reader:
             here = positions(batch, self.fields)
             check_order(held.positions[-1] if held.positions else None, here)
             if left is not None and len(here) > left:
-                held.add(batch, here[: left + 1], left)
+                held.add(batch, here, left)
                 for piece in held.pieces(self.size, self.fields):
                     yield piece
-                yield held.rest(self.fields, held.positions[-1] if left == 0 else here[left])
+                yield held.rest(self.fields, here[left])
                 return
             if left is not None:
                 left -= len(here)
@@ -110,6 +112,16 @@ class _Held:
     def _piece(self, start: int, stop: int, fields: Sequence[str], safe: bool) -> Batch:
         checkpoint = dict(zip(fields, self.positions[stop - 1], strict=True)) if safe else None
         return Batch(self.records[start:stop], self.metas[start:stop], checkpoint)
+
+
+@asynccontextmanager
+async def _closing(batches: AsyncIterator[Batch]) -> AsyncGenerator[AsyncIterator[Batch], None]:
+    try:
+        yield batches
+    finally:
+        close = getattr(batches, "aclose", None)  # a source may also give an iterator that is no generator
+        if close is not None:
+            await close()
 
 
 def _part(batch: Batch, start: int, stop: int) -> Batch:

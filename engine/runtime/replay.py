@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from itertools import groupby
 
 from engine.runtime.reader import Chunk
@@ -12,7 +12,7 @@ AT_ONCE = 100
 MOST_BYTES = 1 << 20
 
 
-async def replayed(store: Store, lease: Lease, limit: int | None = None) -> AsyncIterator[Chunk]:
+async def replayed(store: Store, lease: Lease, limit: int | None = None) -> AsyncGenerator[Chunk, None]:
     """Yield what waits in the lane, oldest first, neighbours with one way in together."""
     sequence = 0
     left = limit

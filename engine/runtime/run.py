@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.errors import CircuitOpen, ConnectorError, EngineError, Misconfigured, RecordError
+from engine.errors import Misconfigured, RecordError
 from engine.events import BatchDelivered, BatchRead, Emit, RunStatus
 from engine.pipeline import Frame, Pipeline
 from engine.runtime.connections import Stopped
@@ -29,7 +30,7 @@ class Execution:
     pipeline: Pipeline
     id: str
     frame: Callable[[], Frame]
-    chunks: AsyncIterator[Chunk]
+    chunks: AsyncGenerator[Chunk, None]
     settler: Settler
     ledger: Ledger[DeadLetter]
     letters: Letters
@@ -44,20 +45,13 @@ class Execution:
     status: RunStatus = "running"
 
     async def run(self) -> None:
-        """Run to the end; sets ``status`` and ``error``. Raises only CancelledError and what the store raises."""
-        try:
-            async with asyncio.timeout(self.pipeline.time_limit) as limit:
-                await self._flow()
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            self.fail(TimeoutError(f"the run took longer than its time_limit of {self.pipeline.time_limit:g} s"))
-        except asyncio.CancelledError:
-            self.status = "cancelled"
-            raise
+        """Run to the end; sets ``status`` and ``error``. Raises only CancelledError."""
+        await self._flow()
         self.status = self._outcome()
         if self.error is None and self.status != "cancelled":
-            await self._finish()
+            await self._guard(self._finish())
+            if self.error is not None:
+                self.status = "failed"
 
     async def _flow(self) -> None:
         """Read and write side by side until all is delivered or something forbids to go on."""
@@ -73,15 +67,20 @@ class Execution:
                 await self._end(writer, halt)
             if writing:
                 await asyncio.wait(writing)
-            for task in (settling, watching, halt):
+            self.settler.stop()
+            await asyncio.wait({settling})
+            for task in (watching, halt):
                 task.cancel()
 
     async def _end(self, writer: Writer, halt: asyncio.Task[Any]) -> None:
         """Tell a writer that nothing more comes; one that stopped no longer empties its queue."""
         putting = asyncio.ensure_future(writer.queue.put(None))
-        await asyncio.wait({putting, halt}, return_when=asyncio.FIRST_COMPLETED)
-        if not putting.done():
+        try:
+            await asyncio.wait({putting, halt}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            done = putting.done()
             putting.cancel()
+        if not done:
             while not writer.queue.empty():
                 writer.queue.get_nowait()
             writer.queue.put_nowait(None)
@@ -96,7 +95,7 @@ class Execution:
             await work
         except Stopped:
             self._halt()
-        except EngineError as error:
+        except Exception as error:  # also a mistake in a connector: the others must not be cut off in a write
             self.fail(error)
 
     def fail(self, error: Exception) -> None:
@@ -110,13 +109,14 @@ class Execution:
         self.settler.close()
 
     async def _read(self) -> None:
-        async for chunk in self.chunks:
-            prepared = prepare(self.pipeline, chunk, self.frame())
-            self._take(chunk, prepared)
-            for target, portion in prepared.portions.items():
-                await self.writers[target].queue.put(portion)
-            if self.ledger.mistaken:
-                raise self._mistake()
+        async with aclosing(self.chunks) as chunks:
+            async for chunk in chunks:
+                prepared = prepare(self.pipeline, chunk, self.frame())
+                self._take(chunk, prepared)
+                for target, portion in prepared.portions.items():
+                    await self.writers[target].queue.put(portion)
+                if self.ledger.mistaken:
+                    raise self._mistake()
 
     def _take(self, chunk: Chunk, prepared: Prepared) -> None:
         self.tally.read += len(chunk.records)
@@ -135,14 +135,14 @@ class Execution:
             if policy == "fail":
                 raise RecordError(one.failure.code, f"{reason} (on_rejected: fail)", one.failure.where)
             self.tally.refuse(one.failure.code, reason, kept=policy == "dead_letter")
-            refused.append((one.origin, self.letters.write(one) if policy == "dead_letter" else None))
+            refused.append((one.origin, self.letters.write(one, reason) if policy == "dead_letter" else None))
         return refused
 
     def _on_rejected(self, target: str | None) -> str:
         plans = {plan.id: plan.on_rejected for plan in self.pipeline.targets}
         if target is None:
             return next(iter(plans.values())) if len(plans) == 1 else "dead_letter"
-        return plans[target]
+        return plans.get(target, "dead_letter")  # a replay may be for one that this revision has not
 
     def sent(self, target: str, size: int, ended: Delivered, seconds: float) -> None:
         """Count one write; end the run when all that is read is refused."""
@@ -162,17 +162,17 @@ class Execution:
     def _outcome(self) -> RunStatus:
         if self.error is None and not self.stop.is_set() and self.ledger.close():
             self.error = self._mistake()
-        if isinstance(self.error, TimeoutError):
-            return "timed_out"
         if self.error is not None:
             return "failed"
         return "cancelled" if self.stop.is_set() else self.tally.outcome
 
     async def _finish(self) -> None:
         """Make visible what becomes so only at the end. A failure here fails the run."""
-        try:
-            for target, writer in self.writers.items():
-                await writer.delivery.line.once(self.settler.targets[target].finish)
-        except (ConnectorError, CircuitOpen) as error:
-            self.error = error
-            self.status = "failed"
+        for name, writer in self.writers.items():
+            target = self.settler.targets[name]
+            try:
+                await writer.delivery.line.once(target.finish)
+            except BaseException:
+                # what a file holds now is not known
+                self.settler.enabled = self.settler.enabled and not target.rewinds
+                raise

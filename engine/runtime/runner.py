@@ -9,18 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.connector import Context, Source, Target
-from engine.errors import EngineError
+from engine.errors import EngineError, StoreError
 from engine.events import Emit, Event, Noted, RunFinished, RunStarted, RunStatus
 from engine.ids import new_id
 from engine.pipeline import Frame, Pipeline, Remote
 from engine.policy import Resilience
 from engine.record import Checkpoint
 from engine.runtime import position as positions
-from engine.runtime.connections import Connections, Line, Shared, Stopped
+from engine.runtime.connections import Connections, Line, Shared, Sleep, Stopped
 from engine.runtime.delivery import Delivery
 from engine.runtime.ledger import Ledger
 from engine.runtime.letters import Letters
@@ -31,7 +32,7 @@ from engine.runtime.replay import replayed
 from engine.runtime.request import Preview, Request, RunResult
 from engine.runtime.run import Execution
 from engine.runtime.settler import Settler
-from engine.runtime.tally import Tally, explain
+from engine.runtime.tally import Tally, TimeLimit, explain
 from engine.runtime.writer import Writer
 from engine.store.base import DeadLetter, Lease, LogLine, RunRow, Settlement, Store
 
@@ -53,6 +54,8 @@ class Runtime:
     random: Callable[[], float] = random.random
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Sleep = asyncio.sleep
+    """How the settler waits while the store is full."""
     settling: bool = True
     """False only in the control of the kill test: nothing is settled, so an interrupted run repeats everything."""
 
@@ -112,10 +115,10 @@ class Run:
                 self.position.checkpoint = None
             await self._work()
         finally:
-            await store.release([self.position.held])
-        summary = self.summary()
-        self.emit(RunFinished(self.pipeline.name, self.id, self.status, summary["seconds"], summary))
-        return RunResult(summary)
+            finished = self._finished()
+            self.shared.emit(finished)  # its line in the log was written with the end of the run
+            await store.release(self.position.leases)
+        return RunResult(finished.summary)
 
     async def preview(self) -> RunResult:
         """Read and map, and show; nothing is settled."""
@@ -134,21 +137,31 @@ class Run:
     async def _work(self) -> None:
         async with AsyncExitStack() as stack:
             try:
+                await self._try(stack)
+            finally:
+                try:
+                    await self._end()
+                except asyncio.CancelledError:
+                    self.status = "cancelled"
+                    await self._row_alone()
+                    raise
+        if self.error is not None and not isinstance(self.error, EngineError | OSError):
+            raise self.error  # a mistake in the engine or a connector; the row tells how the run ended all the same
+
+    async def _try(self, stack: AsyncExitStack) -> None:
+        """Open and execute; whatever goes wrong becomes ``status`` and ``error``. Raises only CancelledError."""
+        try:
+            async with asyncio.timeout(self.pipeline.time_limit) as limit:
                 execution = await self._open(stack)
                 await self._begin()
                 await self._execute(execution)
-            except (EngineError, OSError) as error:
-                self.error, self.status = error, "failed"
-            except asyncio.CancelledError:
-                self.status = "cancelled"
-                await self._end()
-                raise
-            except Exception as error:
-                # a mistake in the engine or a connector: the row must not look as if the run went on
-                self.error, self.status = error, "failed"
-                await self._end()
-                raise
-            await self._end()
+        except asyncio.CancelledError:
+            self.status = "cancelled"
+            raise
+        except Exception as error:
+            self.error, self.status = error, "failed"
+            if isinstance(error, TimeoutError) and limit.expired():
+                self.error, self.status = TimeLimit(self.pipeline.time_limit or 0.0), "timed_out"
 
     async def _execute(self, execution: Execution) -> None:
         beat = asyncio.create_task(self._beat(execution))
@@ -161,7 +174,7 @@ class Run:
     async def _beat(self, execution: Execution) -> None:
         try:
             await positions.renew(self.shared.store, self.position)
-        except EngineError as error:
+        except Exception as error:
             execution.fail(error)
 
     # what it is made of
@@ -182,8 +195,10 @@ class Run:
         opener = self._opener(stack)
         source = None if self.position.replay else await opener.source()
         ends = {plan.id: await opener.target(plan) for plan in self.pipeline.targets}
+        targets = {name: target for name, (target, _) in ends.items()}
+        await positions.resume(self.shared.store, self.position, targets)
         ledger: Ledger[DeadLetter] = Ledger(lenient=self.position.replay)
-        self._settler = self._make_settler(ledger, {name: target for name, (target, _) in ends.items()}, source)
+        self._settler = self._make_settler(ledger, targets, source)
         if source is None:
             chunks = replayed(self.shared.store, self.position.held, self.request.limit)
         else:
@@ -195,7 +210,8 @@ class Run:
         )  # fmt: skip
         for plan in self.pipeline.targets:
             target, line = ends[plan.id]
-            delivery = Delivery(target, line, plan.key is not None, self.shared.random, self.note)
+            cover = partial(letters.cover, plan.id)
+            delivery = Delivery(target, line, plan.key is not None, self.shared.random, self.note, cover)
             execution.writers[plan.id] = Writer(
                 plan, delivery, self._settler, execution.refuse, execution.sent, self.stopping, self.shared.clock
             )
@@ -208,8 +224,13 @@ class Run:
             self.shared.store, self.position.held, ledger, self.row, targets, source, self.emit, self.shared.clock
         )
         settler.base = self.position.checkpoint or {}
-        settler.part = "cursor" if self.pipeline.source.cursor else "source"
+        settler.beside = self.position.beside
+        if self.pipeline.source.cursor:
+            settler.part, settler.fields = "cursor", self.pipeline.source.cursor.fields
+        elif self.position.same is not None:
+            settler.marks = {"params": self.position.same}
         settler.enabled = self.shared.settling
+        settler.sleep = self.shared.sleep
         settler.logs.extend(self._logs)
         return settler
 
@@ -232,10 +253,17 @@ class Run:
 
     def emit(self, event: Event) -> None:
         """Pass an event on, and keep the line it leaves in the run's log."""
+        self._keep(event)
+        self.shared.emit(event)
+
+    def _keep(self, event: Event) -> None:
         line = self.shared.log(event)
         if line is not None:
             (self._settler.logs if self._settler else self._logs).append(line)
-        self.shared.emit(event)
+
+    def _finished(self) -> RunFinished:
+        summary = self.summary()
+        return RunFinished(self.pipeline.name, self.id, self.status, summary["seconds"], summary)
 
     def note(self, level: Any, code: str, message: str) -> None:
         """Say something in the run's log."""
@@ -280,36 +308,43 @@ class Run:
         name = source.remote.name if source.remote else source.connector
         targets = tuple(plan.remote.name if plan.remote else plan.id for plan in self.pipeline.targets)
         self.emit(RunStarted(self.pipeline.name, self.id, self.request.trigger, name, targets, resumed, kind))
-        await self._row_alone()
+        assert self._settler is not None
+        await self._settler.start()
 
     async def _end(self) -> None:
         """Write the end of the run, whatever it was; after a failure only what is certain."""
         settler, ended = self._settler, self.status in ENDED
+        self._keep(self._finished())
         if settler is None or not settler.enabled or (settler.at_end and not ended):
             await self._row_alone()
             return
-        also: list[tuple[Lease, Checkpoint | None]] = []
+        closing: dict[Lease, Checkpoint | None] = {}
 
-        async def close(checkpoint: Checkpoint | None) -> Sequence[tuple[Lease, Checkpoint | None]]:
-            if ended and self.position.reset:
-                if self.request.limit is None and checkpoint is not None:
-                    also.append(await positions.advance(self.shared.store, self.pipeline, checkpoint.get("cursor")))
-                also.append((self.position.held, None))
-            elif ended and settler.part == "source" and not self.position.replay:
-                # the source was read to its end: the next run begins anew
-                also.append((self.position.held, None))
-            return also
+        async def close(checkpoint: Checkpoint) -> Mapping[Lease, Checkpoint | None]:
+            if ended:
+                whole, store = self.request.limit is None, self.shared.store
+                closing.update(await positions.leave(store, self.pipeline, self.position, checkpoint, whole))
+            return closing
 
         try:
-            await settler.settle(close)
+            # what a limit cut off inside a group of equal cursor values is read again
+            cut = self.request.limit is not None and settler.part == "cursor"
+            await settler.settle(close, complete=ended and not cut)
+        except StoreError as error:
+            self.error, self.status = error, "failed"
+            raise
+        except Exception as error:  # a target could not make it durable, a source could not be told
+            self.error, self.status = self.error or error, "failed"
+            await self._row_alone()
         finally:
-            others = [lease for lease, _ in also if lease != self.position.held]
-            await self.shared.store.release(others)
+            await self.shared.store.release([lease for lease in closing if lease not in self.position.leases])
 
     async def _row_alone(self) -> None:
-        logs = self._settler.logs if self._settler else self._logs
-        await self.shared.store.settle(Settlement(new_id(), self.position.held, run=self.row(), logs=list(logs)))
-        logs.clear()
+        if self._settler is not None:
+            await self._settler.tell()
+            return
+        row = Settlement(new_id(), self.position.held, run=self.row(), logs=self._logs)
+        await self.shared.store.settle(row)
 
 
 def _utc(moment: datetime) -> str:

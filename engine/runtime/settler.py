@@ -13,10 +13,11 @@ from engine.errors import StoreFull
 from engine.events import Emit, Noted, Settled
 from engine.ids import new_id
 from engine.record import Checkpoint
+from engine.runtime.cursor import later
 from engine.runtime.ledger import Frontier, Ledger
 from engine.store.base import DeadLetter, Lease, LogLine, RunRow, Settlement, Store
 
-Close = Callable[[Checkpoint | None], Awaitable[Sequence[tuple[Lease, Checkpoint | None]]]]
+Close = Callable[[Checkpoint], Awaitable[Mapping[Lease, Checkpoint | None]]]
 """Given the lane's last checkpoint, gives the lanes that change with the end of the run."""
 
 LAG = 2
@@ -24,6 +25,9 @@ LAG = 2
 PAUSE = 1.0
 """Seconds between settlements where all targets rewind, and between tries when the store is full."""
 TRIES = 30
+
+
+NOTHING: Frontier[DeadLetter] = Frontier(None, -1, (), ())
 
 
 @dataclass(slots=True)
@@ -40,8 +44,15 @@ class Settler:
     clock: Callable[[], float]
     logs: deque[LogLine] = field(default_factory=deque)
     base: Mapping[str, Any] = field(default_factory=dict)
-    """The lane's checkpoint so far, by part: ``cursor`` or ``source``, and ``targets``."""
+    """The lane's checkpoint so far: ``cursor`` or ``source``, and what marks it."""
+    marks: Mapping[str, Any] = field(default_factory=dict)
+    beside: Lease | None = None
+    """The lane of ``places``."""
+    places: Mapping[str, Checkpoint | None] = field(default_factory=dict)
+    """Where the rewinding targets stood at the last settlement."""
     part: str = "source"
+    fields: Sequence[str] = ()
+    """The cursor's: it only moves forward, also where a lookback reads again what lies before it."""
     enabled: bool = True
     at_end: bool = field(init=False)
     """Nothing settles before the end."""
@@ -49,10 +60,16 @@ class Settler:
     """What was not settled leaves no trace, so settling may lag."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _closed: bool = False
+    _stopped: bool = False
+    _owed: Frontier[DeadLetter] = NOTHING
+    """Given out by the ledger and not settled yet."""
+    _begun: Settlement | None = None
+    """A settlement whose end is not known."""
     _written: int = 0
     _settled: int = 0
     _last: float = 0.0
-    _progress: deque[tuple[int, str, Checkpoint | None]] = field(default_factory=deque)
+    _progress: dict[str, deque[tuple[int, Checkpoint | None]]] = field(default_factory=dict)
+    """By target: where it stood after which chunk."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -72,57 +89,95 @@ class Settler:
         """Note a write that ended; remember where a rewinding target stands after chunk *sequence*."""
         self._written += 1
         if self.targets[target].rewinds:
-            self._progress.append((sequence, target, self.targets[target].progress()))
+            self._progress.setdefault(target, deque()).append((sequence, self.targets[target].progress()))
         if not self.at_end and (not self.lazy or self.clock() - self._last >= PAUSE):
             self._wake.set()
 
     async def work(self) -> None:
-        """Settle whenever there is something, until cancelled."""
-        while True:
+        """Settle whenever there is something, until ``stop``."""
+        while not self._stopped:
             await self._wake.wait()
             self._wake.clear()
-            await self.settle()
+            if not self._stopped:
+                await self.settle()
 
-    async def settle(self, close: Close | None = None) -> None:
-        """Write what may settle now. With *close* it is the end: all dead letters, and what else *close* gives."""
+    def stop(self) -> None:
+        """Let ``work`` end after the settlement under way."""
+        self._stopped = True
+        self._wake.set()
+
+    async def settle(self, close: Close | None = None, *, complete: bool = False) -> None:
+        """Write what may settle now. With *close* it is the end, and what *close* gives settles with it.
+
+        What a cancelled or failed call did not settle is settled by the next one. *complete*: nothing is read again, so
+        the dead letters that no checkpoint covers are written, too.
+        """
         written = self._written
         self._last = self.clock()
-        frontier = self.ledger.frontier(close is not None)
-        if self.enabled and (close is not None or not frontier.empty):
-            await self._write(frontier, close)
+        if self._begun is not None:
+            await self._finish(self._begun)
+        self._owed = self._owed.joined(self.ledger.frontier(complete))
+        if self.enabled and (close is not None or not self._owed.empty):
+            await self._write(close)
         self._settled = max(self._settled, written)
         self._moved.set()
 
-    async def _write(self, frontier: Frontier[DeadLetter], close: Close | None) -> None:
-        progress = self._advance(frontier)
-        also = await close(self.base) if close is not None else ()
-        if progress is not None:
+    async def start(self) -> None:
+        """Write the run's row, and where rewinding targets stand before anything is written to them."""
+        self.places = {name: target.progress() for name, target in self.targets.items() if target.rewinds}
+        also = [(self.beside, self.places)] if self.beside is not None and self.enabled else []
+        await self._finish(self._settlement(None)._replace(also=also))
+
+    async def tell(self) -> None:
+        """Write the run's row and its log, and nothing else."""
+        await self._finish(self._settlement(None))
+
+    async def _write(self, close: Close | None) -> None:
+        owed = self._owed
+        also = self._advance(owed)
+        if close is not None:
+            also |= await close(self.base)
+        if owed.sequence >= 0:
+            await self._flush()
+        checkpoint = None if owed.checkpoint is None or self.lease in also else self.base
+        settlement = self._settlement(checkpoint)
+        settlement = settlement._replace(done=owed.entries, dead=owed.dead, also=list(also.items()))
+        self._owed = NOTHING
+        await self._finish(settlement)
+        if self.source is not None and owed.checkpoint is not None:
+            await self.source.settled(owed.checkpoint)
+
+    async def _flush(self) -> None:
+        try:
             for target in self.targets.values():
                 await target.flush()
-        row = self.run_row()
-        settlement = Settlement(
-            id=new_id(),
-            lease=self.lease,
-            checkpoint=None if self.lease in [lease for lease, _ in also] else progress,
-            done=frontier.entries,
-            dead=frontier.dead,
-            run=row,
-            logs=[self.logs.popleft() for _ in range(len(self.logs))],
-            also=also,
-        )
+        except Exception:
+            # nobody knows what is on the disk now, and a second flush may say that all is well: settle no more
+            self.enabled = False
+            raise
+
+    def _settlement(self, checkpoint: Checkpoint | None) -> Settlement:
+        logs = [self.logs.popleft() for _ in range(len(self.logs))]
+        return Settlement(new_id(), self.lease, checkpoint, run=self.run_row(), logs=logs)
+
+    async def _finish(self, settlement: Settlement) -> None:
+        """See a settlement to its end; cut off, it is begun again with the same id, which settles it once."""
+        self._begun = settlement
         await self._settle(settlement)
-        self.emit(Settled(row.pipeline, row.id, progress, len(frontier.dead)))
-        if self.source is not None and frontier.checkpoint is not None:
-            await self.source.settled(frontier.checkpoint)
+        self._begun = None
+        row = settlement.run
+        if row is not None:
+            self.emit(Settled(row.pipeline, row.id, settlement.checkpoint, len(settlement.dead)))
 
     async def _settle(self, settlement: Settlement) -> None:
         """Settle; a full disk is waited for, with nothing written meanwhile, and then fails the run."""
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
             try:
                 return await self.store.settle(settlement)
             except StoreFull as error:
-                row = self.run_row()
-                self.emit(Noted(row.pipeline, row.id, "error", "store-full", str(error)))
+                if not attempt:
+                    row = self.run_row()
+                    self.emit(Noted(row.pipeline, row.id, "error", "store-full", str(error)))
                 await self.sleep(PAUSE)
         return await self.store.settle(settlement)
 
@@ -131,12 +186,16 @@ class Settler:
         self._closed = True
         self._moved.set()
 
-    def _advance(self, frontier: Frontier[DeadLetter]) -> Checkpoint | None:
-        if frontier.checkpoint is None:
-            return None
-        targets = dict(self.base.get("targets", {}))
-        while self._progress and self._progress[0][0] <= frontier.sequence:
-            _, target, progress = self._progress.popleft()
-            targets[target] = progress
-        self.base = {self.part: frontier.checkpoint, **({"targets": targets} if targets else {})}
-        return self.base
+    def _advance(self, frontier: Frontier[DeadLetter]) -> dict[Lease, Checkpoint | None]:
+        """Move the checkpoint and the places to where *frontier* ends; give the lane of the places."""
+        if frontier.checkpoint is not None:
+            reached = frontier.checkpoint
+            if self.fields and not later(reached, self.base.get(self.part), self.fields):
+                reached = self.base[self.part]
+            self.base = {self.part: reached, **self.marks}
+        places = dict(self.places)
+        for target, progress in self._progress.items():
+            while progress and progress[0][0] <= frontier.sequence:
+                places[target] = progress.popleft()[1]
+        self.places = places
+        return {} if self.beside is None or frontier.sequence < 0 else {self.beside: places}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.errors import CircuitOpen
+from engine.errors import CircuitOpen, EngineError
 from engine.events import RunStatus
 
 DISTINCT = 200
@@ -62,12 +62,22 @@ class Tally:
         }
 
 
+class TimeLimit(EngineError):
+    """The run took longer than its pipeline allows."""
+
+    code = "time-limit"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the run took longer than its time_limit of {seconds:g} s")
+
+
 def explain(error: Exception, redact: Callable[[str], str]) -> dict[str, str]:
     """The ``error`` of a summary."""
-    if isinstance(error, TimeoutError):
-        code = "time-limit"
-    elif isinstance(error, CircuitOpen):
+    message = str(error)
+    if isinstance(error, CircuitOpen):
         code = "circuit-open"
+    elif isinstance(error, EngineError | OSError):
+        code = str(getattr(error, "code", "")) or "error"
     else:
-        code = getattr(error, "code", "") or "error"
-    return {"code": code, "message": redact(str(error)), "where": str(getattr(error, "where", ""))}
+        code, message = "internal", f"a mistake in the engine or a connector: {type(error).__name__}: {error}"
+    return {"code": code, "message": redact(message), "where": str(getattr(error, "where", ""))}

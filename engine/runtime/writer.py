@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from engine.errors import Rejected
 from engine.pipeline import TargetPlan
 from engine.record import Failure, Outgoing
 from engine.runtime.delivery import Delivered, Delivery
@@ -121,8 +120,6 @@ class Writer:
                 refusal = ended.refused.get(offset + index - start)
                 if refusal is None:
                     continue
-                if self.plan.on_rejected == "fail":
-                    raise Rejected(f"{self.plan.id} refused a record: {refusal.reason} (on_rejected: fail)")
                 lost.setdefault(portion.sequence, []).append(
                     Lost(
                         flow.origin[index],

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from connectors._sql import dialects
+from connectors._sql.writers import AsyncWriter
 from connectors.sql import CONNECTOR, SqlConnection, SqlTarget
 from engine.connector import Context
 from engine.errors import Misconfigured, RecordError, Rejected, Transient
@@ -423,6 +426,27 @@ async def test_targets_of_one_connection_take_turns(shop: Path) -> None:
         writes = [target.write(load([{"a": n}] * 20)) for n in range(10)]
         await asyncio.gather(*writes)
     assert rows(shop, "select count(*) from loose") == [(200,)]
+
+
+async def test_the_same_transaction_runs_under_an_async_driver(shop: Path) -> None:
+    """What other databases will go through, here over aiosqlite: the culprits are found, the rest is committed."""
+    made = create_async_engine(f"sqlite+aiosqlite:///{shop}")
+    dialects._own_transactions(made.sync_engine, "begin immediate")
+    async with AsyncExitStack() as stack:
+        target = await build(stack, shop, {"insert": {"table": "t"}, "once": {"key": field("id")}})
+        target._link._writer = AsyncWriter(made)
+        batch = [{"id": n, "name": None if n == 3 else "x"} for n in range(10)]
+        for _ in range(2):
+            receipt = await target.write(load(batch))
+            assert receipt.rejected == {3: "NOT NULL constraint failed: t.name"}
+    assert rows(shop, "select count(*) from t") == [(9,)]
+
+
+async def test_keys_of_once_belong_to_the_pipeline(shop: Path) -> None:
+    """Two pipelines over one connection do not take each other's keys for their own."""
+    for pipeline in ("first", "second"):
+        await write(shop, ONCE, [{"event": "e1", "sku": "A"}], names={"run": {"pipeline": pipeline}})
+    assert rows(shop, "select quantity from stock where sku = 'A'") == [(8,)]
 
 
 QUOTES = ["'", '"', "`", "')", '")', "''", "\\'", "%27", "’", "\x00'"]

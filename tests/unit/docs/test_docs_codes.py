@@ -12,7 +12,7 @@ from typing import Any
 from tests.unit.docs.pages import ROOT, prose
 
 PAGE = ROOT / "docs" / "messages.md"
-SAYS = frozenset({"Issue", "issue", "Finding", "Problem", "Missing", "RecordError", "Failure", "note"})
+SAYS = frozenset({"Issue", "issue", "Finding", "Problem", "_problem", "Missing", "RecordError", "Failure", "note"})
 """What takes a code as its first text that looks like one."""
 LEVELS = frozenset({"error", "warning", "info"})
 MADE = frozenset({"duplicate-pipeline", "duplicate-connection", "check", "error"})

@@ -420,3 +420,65 @@ async def test_the_row_of_a_run_tells_how_it_ended(bench):
     (row,) = (await bench.store.find("runs"))[0]
     assert (row.pipeline, row.status, row.summary["sent"]) == ("p", "success", {"out": 5})
     assert row.finished
+
+
+class Appending:
+    """A target that can be cut back, whose flush takes its time."""
+
+    def __init__(self, target):
+        self.resumed, self.plan = [], target
+
+    def make(self, context):
+        made = self.plan.build(context)
+        made.rewinds = True
+        made.progress = lambda: {"length": len(made.kept)}
+
+        async def resume(progress):
+            self.resumed.append(progress)
+            if progress:
+                del made.kept[progress["length"] :]
+
+        async def flush():
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+        made.resume, made.flush = resume, flush
+        return made
+
+
+async def test_a_settlement_under_way_at_the_end_is_not_lost(bench):
+    """A run used to end while its settlement waited for the flush: the cursor stayed where it was."""
+    target = bench.target()
+    append = Appending(target)
+    result = await bench.run(bench.pipeline(rows(50), cursor=["id"], targets=[bench.target(build=append.make)]))
+    assert result.summary["cursor"] == {"id": 49}
+    assert await checkpoint(bench) == {"cursor": {"id": 49}}
+
+
+async def test_what_was_appended_before_the_first_settlement_is_cut_back_too(bench):
+    bench.kept.append({"id": "of somebody else"})
+    append = Appending(bench.target())
+
+    class Broken(Exception):
+        pass
+
+    def die(call, load):
+        if call == 2:
+            raise Broken
+
+    dying = Appending(bench.target(die))
+    with pytest.raises((ExceptionGroup, Broken)):
+        await bench.run(bench.pipeline(rows(30), targets=[bench.target(build=dying.make)]))
+    await bench.run(bench.pipeline(rows(30), targets=[bench.target(build=append.make)]))
+    assert append.resumed[-1] is not None
+    assert [record["id"] for record in bench.kept] == ["of somebody else", *range(30)]
+
+
+async def test_after_a_complete_run_a_file_is_its_owners_again(bench):
+    append = Appending(bench.target())
+    pipeline = bench.pipeline(rows(10), cursor=["id"], targets=[bench.target(build=append.make)])
+    await bench.run(pipeline)
+    bench.kept.append({"id": "of somebody else"})
+    await bench.run(pipeline)
+    assert append.resumed == [None, None]
+    assert len(bench.kept) == 11
