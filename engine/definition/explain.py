@@ -281,8 +281,13 @@ _SAYS = {
 }
 
 
+_CREDENTIALS = re.compile(r"(?<=//)[^/\s]*@")
+"""Of an address: who it lets in is nobody else's to read, also where the address is wrong."""
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, str):
+        value = _CREDENTIALS.sub("***@", value)
         return f"'{value[:60]}…'" if len(value) > 60 else f"'{value}'"
     if isinstance(value, Mapping):
         return "a map of keys"

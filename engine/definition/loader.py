@@ -73,9 +73,10 @@ class _Assembly:
                 errors.setdefault(one.file, []).append(one)
         connections = dict(self._built_connections(errors))
         pipelines = dict(self._built_pipelines(errors))
-        self._lint(pipelines, connections)
-        secrets = frozenset(self._reading.secrets | self._builder.secrets)
         drafts = tuple(self._drafts(errors))
+        self._lint(pipelines)
+        self._unused(connections)
+        secrets = frozenset(self._reading.secrets | self._builder.secrets)
         return Project(root, pipelines, connections, self._settings, secrets, len(self._loaded), drafts), self._problems
 
     def _index(self) -> dict[str, Known]:
@@ -136,14 +137,23 @@ class _Assembly:
                 if made is not None:
                     yield made
 
-    def _lint(self, pipelines: dict[str, PipelineDefinition], working: Mapping[str, ConnectionDefinition]) -> None:
-        """Say what is allowed and would go wrong; a lint that is sure takes the pipeline out."""
+    def _lint(self, pipelines: dict[str, PipelineDefinition]) -> None:
+        """Say what is allowed and would go wrong; a lint that is sure takes the pipeline out.
+
+        Not of drafts: a misspelt ``key`` that was taken out would be lamented as missing.
+        """
         documents = {document.file: document for _, document, _ in self._pipelines}
-        for name, definition in list(pipelines.items()):
+        broken: set[str] = set()
+        for definition in pipelines.values():
             for finding, severity in lints.lint(definition):
-                self._problems.append(problem(documents[definition.origin.file], finding, severity))
+                document = documents[definition.origin.file]
+                self._problems.append(problem(document, finding, severity))
                 if severity == "error":
-                    pipelines.pop(name, None)
+                    broken.add(definition.name)
+        for name in broken:
+            pipelines.pop(name, None)
+
+    def _unused(self, working: Mapping[str, ConnectionDefinition]) -> None:
         values = [file.document.value for file in _of(self._loaded, "pipeline")]
         if values and self._reading.complete:
             good = [one for one in self._connections if one[0] in working]
