@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -105,15 +105,20 @@ def _retention(project: Project) -> dict[str, float]:
 def _runtime(project: Project, store: Store, emit: Emit) -> Runtime:
     redactor = Redactor(project.secrets)
     roots = tuple(project.root / folder for folder in project.settings.get("files") or ())
-    return Runtime(store, emit, project.root, roots, redactor.text, _log, _egress(project))
+    return Runtime(store, emit, project.root, roots, redactor.text, _logger(redactor), _egress(project))
 
 
-def _log(event: Event) -> LogLine | None:
-    # what happens with every batch is for the progress bar, not for the store
-    if isinstance(event, BatchRead | BatchDelivered | Settled):
-        return None
-    line = log_line(event, datetime.now(UTC))
-    return LogLine(*line) if line is not None else None
+def _logger(redactor: Redactor) -> Callable[[Event], LogLine | None]:
+    """Return what makes the lines of a run's log, without secrets."""
+
+    def log(event: Event) -> LogLine | None:
+        # what happens with every batch is for the progress bar, not for the store
+        if isinstance(event, BatchRead | BatchDelivered | Settled):
+            return None
+        line = log_line(event, datetime.now(UTC))
+        return LogLine(*line)._replace(message=redactor.text(line.message)) if line is not None else None
+
+    return log
 
 
 def _egress(project: Project) -> Egress:

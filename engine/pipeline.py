@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from typing import Any, Literal, Protocol
 
 from engine.connector import Context, Source, Target
+from engine.errors import Place
 from engine.policy import CircuitBreaker, RateLimit, Resilience
 from engine.record import Emission, Meta, Record
 
@@ -119,6 +120,8 @@ class TimerPlan:
     """A firing is put off by up to so many seconds; its slot stays."""
     params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
     """names (``trigger``) → the run's params."""
+    pipeline: str = ""
+    """Whose trigger it is; with the id and the slot it decides the jitter of a firing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,20 @@ class WebhookPlan:
     params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
     runs: bool = False
     """The pipeline has a source of its own: a call starts a run, and its body is ``trigger.body``."""
+    place: Place = Place("", 1, 1)
+    """Where its path is written."""
+    where: str = ""
+    """The dotted place of the webhook in that file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPlan:
+    """A caller of webhooks that engine.yaml names."""
+
+    name: str
+    auth: tuple[Mapping[str, Any], ...]
+    """As ``WebhookPlan.auth``: any item passes, all keys inside one must."""
+    rate_limit: RateLimit | None = None
 
 
 Overlap = Literal["skip", "queue_one", "queue", "cancel", "allow"]

@@ -12,7 +12,8 @@ from engine.expressions.signatures import STOCK, arity, spoken
 from engine.expressions.values import Issue
 
 _WORDS = frozenset({"true", "false", "null"})
-_MOVES = frozenset({"subexpression", "pipe", "index_expression", "projection", "value_projection", "filter_projection"})
+_STEPS = frozenset({"subexpression", "pipe", "index_expression"})
+_PROJECTIONS = frozenset({"projection", "value_projection", "filter_projection"})
 
 
 def inspect_tree(text: str, tree: dict[str, Any], path: Path) -> Iterator[Issue]:
@@ -77,15 +78,17 @@ def walk(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def roots(node: dict[str, Any]) -> Iterator[str]:
-    """Give the names an expression looks up in the record itself."""
+    """Give the names an expression looks up in the record itself; an empty one where it reads the record whole."""
     kind = node["type"]
     children = [child for child in node.get("children") or () if isinstance(child, dict)]
     if kind == "field":
         yield node["value"]
-    elif kind in _MOVES:
+    elif kind in ("current", "identity", "index", "slice"):
+        yield ""
+    elif kind in _STEPS and children[0]["type"] in ("current", "identity"):
+        yield from roots(children[1])
+    elif kind in _STEPS or kind in _PROJECTIONS:
         yield from roots(children[0])
-        if children[0]["type"] in {"identity", "current"} and kind in {"subexpression", "pipe", "index_expression"}:
-            yield from roots(children[1])
     elif kind != "expref":
         for child in children:
             yield from roots(child)

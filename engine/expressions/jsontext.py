@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 from engine.errors import RecordError
+from engine.expressions.convert import to_text
+from engine.expressions.library.base import NUMBERS
 
 _write_ascii: Callable[[str], str] = json.encoder.encode_basestring_ascii
 _write_text: Callable[[str], str] = json.encoder.encode_basestring
+_WORDS = {None: "null", True: "true", False: "false"}
 
 
 def to_json_text(value: Any, plain: bool = True) -> str:
@@ -24,6 +26,10 @@ def _write(value: Any, put: Callable[[str], None], text: Callable[[str], str]) -
     kind = value.__class__
     if kind is str:
         put(text(value))
+    elif kind is int:
+        put(str(value))
+    elif value is None or kind is bool:
+        put(_WORDS[value])
     elif kind is dict:
         mark = "{"
         for key, item in value.items():
@@ -39,18 +45,10 @@ def _write(value: Any, put: Callable[[str], None], text: Callable[[str], str]) -
             mark = ","
         put("]" if value else "[]")
     else:
-        put(_scalar(value))
+        put(_number(value))
 
 
-def _scalar(value: Any) -> str:
-    from engine.expressions.convert import to_text
-
-    if value is None or value is True or value is False:
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, (int, float, Decimal)):
-        return to_text(value) if not isinstance(value, float) or value == value else _refuse(value)
-    raise RecordError("type", f"{type(value).__name__} cannot be written as JSON")
-
-
-def _refuse(value: Any) -> str:
-    raise RecordError("type", f"{value} cannot be written as JSON")
+def _number(value: Any) -> str:
+    if value.__class__ not in NUMBERS:
+        raise RecordError("type", f"{type(value).__name__} cannot be written as JSON")
+    return to_text(value)

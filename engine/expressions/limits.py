@@ -37,7 +37,21 @@ def _depth(tree: dict[str, Any]) -> tuple[int, int]:
                 same = position == 0 and node["type"] in _CHAINS and child["type"] == node["type"]
                 stack.append((child, depth if same else depth + 1, run + 1 if same else 1))
         longest = max(longest, len(node.get("children") or ()))
+        if node["type"] == "literal":
+            deepest = max(deepest, depth + _nesting(node["value"]))
     return deepest, longest
+
+
+def _nesting(value: Any) -> int:
+    """Measure how deep lists and objects nest in plain data, without recursion."""
+    deepest = 0
+    stack = [(value, 0)]
+    while stack:
+        item, depth = stack.pop()
+        deepest = max(deepest, depth)
+        inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        stack.extend((part, depth + 1) for part in inner)
+    return deepest
 
 
 def _growth(node: Any) -> int:

@@ -12,6 +12,7 @@ from engine.expressions.reader import Reader
 from engine.expressions.values import ALL_NAMES, StepLike
 
 MASK = "***"
+_DATA = frozenset({"record", "input", "item"})
 Pattern = tuple[str, ...]
 """Names from the root; ``*`` is every element of a list or every field of an object."""
 
@@ -109,7 +110,7 @@ def _reads(node: Node) -> list[Pattern]:
     if isinstance(node, Query):
         from engine.expressions.inspection import roots
 
-        return [(name,) for name in set(roots(node.tree))]
+        return [(name,) if name else () for name in sorted(set(roots(node.tree)))]
     if isinstance(node, Text):
         return _template_reads(node)
     if isinstance(node, Field):
@@ -135,14 +136,17 @@ def _template_reads(node: Text) -> list[Pattern]:
     from engine.expressions.jinja.check import parse
 
     tree, _ = parse(node.text, node.path)
+    assert tree is not None
     found: set[Pattern] = set()
-    lookups: Any = tree.find_all((nodes.Getattr, nodes.Getitem)) if tree is not None else ()
+    inside: set[int] = set()
+    lookups: Any = tree.find_all((nodes.Getattr, nodes.Getitem))
     for access in lookups:
-        if isinstance(access.node, nodes.Name) and access.node.name in ("record", "input", "item"):
+        if isinstance(access.node, nodes.Name) and access.node.name in _DATA:
+            inside.add(id(access.node))
             name = access.attr if isinstance(access, nodes.Getattr) else getattr(access.arg, "value", None)
-            if isinstance(name, str):
-                found.add((name,))
-    return sorted(found)
+            found.add((name,) if isinstance(name, str) else ())
+    whole = any(name.name in _DATA and id(name) not in inside for name in tree.find_all(nodes.Name))
+    return [()] if whole else sorted(found)
 
 
 def _masker(patterns: Sequence[Pattern]) -> Callable[[Any], Any]:

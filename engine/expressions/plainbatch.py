@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.expressions.plainsteps import Dropped, Make, run_steps
+from engine.expressions.plainsteps import Make, run_steps
 from engine.expressions.program import Step
 
 Made = tuple[list[Any], Sequence[int], Mapping[str, int], list[Any] | None]
@@ -40,12 +40,8 @@ def plain_batch(steps: tuple[Step, ...], make: Make, split: bool) -> BatchFuncti
         made_metas: list[Any] = []
         dropped: dict[str, int] = {}
         for index, record in enumerate(records):
-            try:
-                made = run(record, names_of(frame, record, metas[index], inputs[index]))
-            except Dropped as drop:
-                dropped[drop.place] = dropped.get(drop.place, 0) + 1
-                continue
-            for value, names in made:
+            seen = {**names_of(frame, record, metas[index], inputs[index]), "_dropped": dropped}
+            for value, names in run(record, seen):
                 out.append(value)
                 origin.append(index)
                 made_metas.append(names["meta"])

@@ -17,14 +17,6 @@ Make = Callable[[Node], Evaluate]
 """Makes the evaluation of a value, the plain way or by generated code."""
 
 
-class Dropped(Exception):
-    """A filter dropped the record."""
-
-    def __init__(self, place: str) -> None:
-        super().__init__(place)
-        self.place = place
-
-
 Run = Callable[[Any, dict[str, Any]], list[tuple[Any, dict[str, Any]]]]
 
 
@@ -79,7 +71,9 @@ def _filter(step: Filter, make: Make) -> Run:
 
     def run(record: Any, names: dict[str, Any]) -> list[Any]:
         if not holds(record, names):
-            raise Dropped(step.where)
+            dropped = names["_dropped"]
+            dropped[step.where] = dropped.get(step.where, 0) + 1
+            return []
         return [(record, names)]
 
     return run

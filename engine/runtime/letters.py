@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from engine import codec
@@ -12,6 +13,7 @@ from engine.pipeline import Pipeline
 from engine.record import Outgoing
 from engine.redact import MASK, Redactor
 from engine.runtime.prepare import Lost
+from engine.runtime.storable import storable
 from engine.store.base import DeadLetter
 
 
@@ -26,6 +28,7 @@ class Letters:
 
     def write(self, lost: Lost, reason: str) -> DeadLetter:
         """Make the dead letter, with its *reason* as ``reason`` gave it. The record stays whole, for the replay."""
+        record, key = storable(lost.record), storable(lost.key)
         return DeadLetter(
             id=self.new_id(),
             pipeline=self.pipeline.name,
@@ -33,14 +36,14 @@ class Letters:
             code=lost.failure.code,
             message=reason,
             where=lost.failure.where or (lost.target or ""),
-            record=lost.record,
+            record=record,
             entry=lost.enter,
             target=lost.target,
-            mapped=lost.mapped,
-            key=lost.key,
-            meta=dict(lost.meta),
+            mapped=storable(lost.mapped),
+            key=key,
+            meta=storable(dict(lost.meta)),
             attempts=lost.attempts,
-            identity=self._identity(lost),
+            identity=None if key is None else _identity(lost, record, key),
         )
 
     def reason(self, lost: Lost) -> str:
@@ -48,7 +51,11 @@ class Letters:
         values = set(_hidden(lost.input, self.pipeline.mask(lost.input)))
         if lost.target is not None and lost.mapped is not None:
             values |= set(_hidden(lost.mapped, self.pipeline.mask_sent(lost.target, lost.mapped)))
-        return covered(self.redact(lost.failure.message), values)
+        return str(storable(covered(self.redact(lost.failure.message), values)))
+
+    def covering(self, target: str) -> Callable[[str, Outgoing], str]:
+        """Return ``cover`` for one target."""
+        return partial(self.cover, target)
 
     def cover(self, target: str, text: str, load: Outgoing) -> str:
         """Return what *target* said of a write without secrets and without the sensitive values it may have echoed."""
@@ -60,12 +67,11 @@ class Letters:
             values.update(_hidden(sent, self.pipeline.mask_sent(target, sent)))
         return covered(self.redact(text), values)
 
-    def _identity(self, lost: Lost) -> str | None:
-        """Tell a repeat of the same refusal from another: only where sending twice is once in effect."""
-        if lost.key is None:
-            return None
-        body = codec.encode([lost.target, lost.key, lost.enter, lost.record])
-        return hashlib.sha256(body.encode()).hexdigest()[:32]
+
+def _identity(lost: Lost, record: Any, key: str) -> str:
+    """Tell a repeat of the same refusal from another: only where sending twice is once in effect."""
+    body = codec.encode([lost.target, key, lost.enter, record])
+    return hashlib.sha256(body.encode()).hexdigest()[:32]
 
 
 def covered(text: str, values: Collection[str]) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +209,7 @@ class Run:
         )  # fmt: skip
         for plan in self.pipeline.targets:
             target, line = ends[plan.id]
-            cover = partial(letters.cover, plan.id)
+            cover = letters.covering(plan.id)
             delivery = Delivery(target, line, plan.key is not None, self.shared.random, self.note, cover)
             execution.writers[plan.id] = Writer(
                 plan, delivery, self._settler, execution.refuse, execution.sent, self.stopping, self.shared.clock

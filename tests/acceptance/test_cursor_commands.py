@@ -119,9 +119,8 @@ def test_a_full_run_keeps_its_own_position_and_is_continued(bank: BankHub, hub: 
     hub.fail()
     continued = bank.send(*FULL)
     assert (continued["status"], continued["read"]) == ("success", ROWS - 3 * BATCH)
-    assert [line["message"] for line in bank.log(continued["run"]) if line["code"] == "started"][0].startswith(
-        "resumed"
-    )
+    begun = next(line["message"] for line in bank.log(continued["run"]) if line["code"] == "started")
+    assert begun.startswith("resumed")
     assert all_there(bank, hub)
     assert extra(hub) == 50
     # complete: the incremental cursor stands where the full run ended, and the next full run begins anew
@@ -260,14 +259,25 @@ def test_a_lookback_reads_again_and_never_moves_back(bank: BankHub, hub: Hub) ->
     assert bank.cursor() == {"updated_at": SECOND.format(2)}
 
 
-def test_a_lookback_larger_than_what_is_there_is_no_step_back(bank: BankHub, hub: Hub) -> None:
-    """A failure in the part that is read again must not leave the cursor before where it stood."""
+def test_a_failure_in_what_is_read_again_is_no_step_back(bank: BankHub, hub: Hub) -> None:
     tie(bank, 100, 100, 100)
     bank.change(TARGET, *BY_SECOND, ("    fields: [updated_at]\n", "    fields: [updated_at]\n    lookback: 1h\n"))
     bank.send()
     hub.fail(Fault("status", status=500, skip=5, times=None))
     failed = bank.send(code=1)
-    assert failed["status"] == "failed"
+    assert (failed["status"], failed["cursor"]) == ("failed", {"updated_at": SECOND.format(2)})
+    assert bank.cursor() == {"updated_at": SECOND.format(2)}
+    hub.fail()
+    assert bank.send()["read"] == ROWS
+
+
+def test_rows_that_went_away_are_no_step_back(bank: BankHub, hub: Hub) -> None:
+    tie(bank, 100, 100, 100)
+    bank.change(TARGET, *BY_SECOND, ("    fields: [updated_at]\n", "    fields: [updated_at]\n    lookback: 1h\n"))
+    bank.send()
+    bank.sql("delete from transactions where updated_at = ?", SECOND.format(2))
+    again = bank.send()
+    assert (again["status"], again["read"]) == ("success", 200)
     assert bank.cursor() == {"updated_at": SECOND.format(2)}
 
 

@@ -20,7 +20,7 @@ from engine.expressions.values import Settings
 
 _INLINE = {"upper": "upper()", "lower": "lower()", "trim": "strip()"}
 _OWN = {
-    "tojson": filters.tojson,
+    "tojson": filters.write_json,
     "string": convert.to_text,
     "int": convert.to_integer,
     "number": convert.to_number,

@@ -70,10 +70,20 @@ def attribute_of(element: Any, attribute: str | None) -> Any:
 
 
 def tojson(value: Any) -> str:
+    """Write as JSON, and spend what it costs."""
+    made = write_json(value)
+    limits.spend(len(made) // 24)
+    return made
+
+
+def write_json(value: Any) -> str:
     """Write as JSON; decimals keep their digits."""
     from engine.expressions.jsontext import to_json_text
 
-    made = to_json_text(_plain(value))
+    try:
+        made = to_json_text(value)
+    except (RecordError, TypeError):
+        made = to_json_text(_plain(value))  # tuples become lists; what is not there is named
     if len(made) > MAX_TEXT:
         raise too_large("tojson")
     return made
@@ -203,11 +213,12 @@ def _choosing(name: str, keep: bool, by_field: bool) -> Filter:
         items = as_list(_defined(value), name)
         limits.spend(1 + len(items))
         field = arguments[0] if by_field else None
-        test, *rest = arguments[1:] if by_field else arguments or (None,)
+        asked = arguments[1:] if by_field else arguments
+        rest = asked[1:]
         tested: dict[str, Any] = context.environment.tests
-        check = tested.get(test) if test else bool
+        check = tested.get(asked[0]) if asked else bool
         if check is None:
-            raise RecordError("type", f"there is no test '{test}'")
+            raise RecordError("type", f"there is no test '{asked[0]}'")
         return [item for item in items if bool(check(attribute_of(item, field), *rest)) is keep]
 
     return run

@@ -4,92 +4,98 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from math import factorial
 from typing import Any
 
 from engine.errors import RecordError
 from engine.expressions.library.base import MAX_TEXT, function, shown, too_large
 
-MAX_INPUT = 10_000
+MAX_INPUT = 50_000
+MAX_STEPS = 12_000_000
+"""What matching may take at worst; each open-ended repeat multiplies it by the length of the text."""
+MAX_OPEN = 4
 MAX_PATTERN = 500
 
 
 @lru_cache(maxsize=512)
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern that cannot run long; raises RecordError."""
+def compiled(pattern: str) -> tuple[re.Pattern[str], int]:
+    """Compile a pattern that cannot run long, and give the characters it may read; raises RecordError."""
     if len(pattern) > MAX_PATTERN:
         raise RecordError("type", f"a pattern has at most {MAX_PATTERN} characters")
     try:
         made = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise RecordError("type", f"{shown(pattern)} is not a pattern: {error}") from None
-    problem = hazard(pattern)
+    risk = _Risk()
+    problem = risk.walk(_parsed(pattern), False)
     if problem:
         raise RecordError("type", f"the pattern {shown(pattern)} could run very long: {problem}")
-    return made
+    return made, risk.longest()
 
 
-def hazard(pattern: str) -> str:
-    """Return why a pattern could run long, or nothing."""
+def _parsed(pattern: str) -> Any:
     from re import _parser  # type: ignore[attr-defined]
 
-    return _Risk().walk(_parser.parse(pattern), False)
+    return _parser.parse(pattern)
 
 
 class _Risk:
-    """Walks a parsed pattern; an open-ended repeat inside another one, or many side by side, is refused."""
+    """Walks a parsed pattern and counts its open-ended repeats; one inside another is refused."""
 
     LONG = 20
-    SIDE_BY_SIDE = 2
 
     def __init__(self) -> None:
         self.open_repeats = 0
         self.product = 1
 
+    def longest(self) -> int:
+        """Return how many characters a text may have."""
+        rounds = self.open_repeats + 1
+        return min(MAX_INPUT, int((MAX_STEPS * factorial(rounds) / self.product) ** (1 / rounds)))
+
     def walk(self, parsed: Any, repeated: bool) -> str:
+        """Return why the pattern could run long, or nothing."""
         for operator, argument in parsed:
             problem = self._one(str(operator), argument, repeated)
             if problem:
                 return problem
-        return ""
+        return "" if self.open_repeats <= MAX_OPEN else "too many open-ended repeats; bound them, as in [0-9]{1,9}"
 
     def _one(self, name: str, argument: Any, repeated: bool) -> str:
-        if name in {"MAX_REPEAT", "MIN_REPEAT"}:
+        if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
             return self._repeat(int(argument[0]), int(argument[1]), argument[2], repeated)
-        if name == "POSSESSIVE_REPEAT":
-            return self.walk(argument[2], repeated)
         if name == "SUBPATTERN":
             return self.walk(argument[3], repeated)
         if name == "ATOMIC_GROUP":
             return self.walk(argument, repeated)
-        if name in {"ASSERT", "ASSERT_NOT"}:
+        if name in ("ASSERT", "ASSERT_NOT"):
             return self.walk(argument[1], repeated)
         if name == "BRANCH":
             if repeated:
                 return "alternatives inside a repeat"
             return next(filter(None, (self.walk(branch, repeated) for branch in argument[1])), "")
-        if name in {"GROUPREF", "GROUPREF_EXISTS"}:
-            return "a reference to a group"
-        return ""
+        return "a reference to a group" if name in ("GROUPREF", "GROUPREF_EXISTS") else ""
 
     def _repeat(self, least: int, most: int, inner: Any, repeated: bool) -> str:
-        if most > self.LONG or (most > 1 and repeated):
-            if repeated:
-                return "a repeat inside a repeat"
-            if most > self.LONG and most != least:
-                self.open_repeats += 1
-                if self.open_repeats > self.SIDE_BY_SIDE:
-                    return f"more than {self.SIDE_BY_SIDE} open-ended repeats; use [^x]* once, or match in steps"
-        elif most > 1 or least == 0:
-            self.product *= max(2, most - least + 1)
-            if self.product > 100_000:
+        if repeated and least != most:
+            return "a repeat inside a repeat"
+        if most > self.LONG and most != least:
+            self.open_repeats += 1
+        elif most != least:
+            self.product *= most - least + 1
+            if self.product > 10_000:
                 return "too many optional parts"
         return self.walk(inner, repeated or most > 1)
 
 
 def _ready(text: str, pattern: str, name: str) -> re.Pattern[str]:
-    if len(text) > MAX_INPUT:
-        raise RecordError("too-large", f"{name}() reads at most {MAX_INPUT} characters, got {len(text)}")
-    return compiled(pattern)
+    made, most = compiled(pattern)
+    if len(text) > most:
+        why = "; bound its repeats, as in [0-9]{1,9}, for more" if most < MAX_INPUT else ""
+        raise RecordError(
+            "too-large", f"{name}() reads at most {most} characters with this pattern, got {len(text)}{why}"
+        )
+    return made
 
 
 @function("text", "text")

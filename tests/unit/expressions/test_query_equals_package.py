@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import jmespath
 import pytest
-from tests.unit.expressions.expression_strategies import DOCUMENTS, EXPRESSIONS
 from hypothesis import HealthCheck, assume, example, given, settings
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from engine.errors import RecordError
 from engine.expressions import Invalid, Settings, compile_expression
+from tests.unit.expressions.expression_strategies import DOCUMENTS, EXPRESSIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 CLOCK = Settings(clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
@@ -45,9 +45,11 @@ def by_engine(text, document):
         return compile_expression(text, (), CLOCK)(document), None
     except RecordError as error:
         return None, error.code
+    except Invalid as invalid:
+        return None, invalid.issues[0].code
 
 
-@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(EXPRESSIONS, DOCUMENTS)
 @example("items[?a > `1`].b | [0]", {"items": [{"a": 2, "b": 1}]})
 @example("sort_by(items, &a)[].b", {"items": [{"a": "x"}, {"a": 1}]})
@@ -66,10 +68,8 @@ def test_equal_results_and_error_types(text, document):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         expected = by_package(text, document)
-    try:
-        found = by_engine(text, document)
-    except Invalid as invalid:
-        assert {issue.code for issue in invalid.issues} <= {"quoted-field", "too-complex"}, invalid
+    found = by_engine(text, document)
+    if found[1] in ("quoted-field", "too-complex"):
         return
     assert found[1] == expected[1], (text, document, found, expected)
     assert same(found[0], expected[0]), (text, document, found, expected)

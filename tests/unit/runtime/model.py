@@ -108,9 +108,7 @@ class Scenario:
 
     def wanted(self, out: Out, rows: Sequence[int]) -> list[str]:
         """What *out* must get of *rows*, in order."""
-        return [
-            item for row in rows if self.takes(out, row) and row not in out.refuses for item in self.items(row)
-        ]
+        return [item for row in rows if self.takes(out, row) and row not in out.refuses for item in self.items(row)]
 
     def letters(self, rows: Sequence[int]) -> Counter[tuple[str | None, int]]:
         """The dead letters there must be of *rows*: (target, row)."""
@@ -195,7 +193,9 @@ class Door(BaseTarget):
         await asyncio.sleep(0)
         fault = world.next_write()
         names = [record["name"] for record in load.records]
-        assert load.keys == ([record["name"] for record in load.records] if self.sink.out.keyed else [None] * len(names))
+        assert load.keys == (
+            [record["name"] for record in load.records] if self.sink.out.keyed else [None] * len(names)
+        )
         if fault in ("die", "cancel"):
             await world.end(fault)
         if fault == "die half":
@@ -512,7 +512,9 @@ class World:
             store = self.open_store()
             await store.open(stack, "reader")
             found, _ = await store.find("dead", Where(status="open"), Page(1000))
-            kept = Counter((one.target, one.record["row"] if "row" in one.record else one.record["id"]) for one in found)
+            kept = Counter(
+                (one.target, one.record["row"] if "row" in one.record else one.record["id"]) for one in found
+            )
             wanted_letters = s.letters(everything)
             again = s.cursor == "none" or s.lookback or any(life.full for life in s.lives)
             right = set(kept) == set(wanted_letters) and not wanted_letters - kept if again else kept == wanted_letters

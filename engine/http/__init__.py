@@ -1,0 +1,1 @@
+"""What listens: the public webhooks, who may call them, and what becomes of a call."""
