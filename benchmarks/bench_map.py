@@ -56,13 +56,13 @@ def small(number: int) -> dict[str, Any]:
         "status": "PAID" if number % 3 else "OPEN",
         "total": {"amount": 10.5 + number, "currency": "BRL"},
         "customer": {
-            "name": "Maria Silva",
+            "name": "Maria Lima",
             "email": "maria@example.com",
             "address": {"city": "Santos", "zip": "11010"},
         },
-        "channel": "web",
+        "chan": "web",
         "coupon": None,
-        "priority": 3,
+        "pri": 3,
         "items": [{"sku": "A-1", "qty": 2, "price": 5.25}, {"sku": "B-2", "qty": 1, "price": 7.5}],
     }
 

@@ -98,4 +98,45 @@ class RunFinished(Event):
     """The shape of ``engine run --json``."""
 
 
+WebhookOutcome = Literal[
+    "accepted",
+    "duplicate",
+    "replied",
+    "challenge",
+    "unauthorized",
+    "limited",
+    "too_large",
+    "unsupported",
+    "unreadable",
+    "rejected",
+    "slow",
+    "late",
+    "unavailable",
+    "failed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswered:
+    """A call on the public listener and what became of it; never its body, never a credential."""
+
+    path: str
+    """As it was sent, cut short and without what is not printable."""
+    method: str
+    status: int
+    outcome: WebhookOutcome
+    address: str
+    """Of the caller, behind the proxies that are trusted."""
+    pipelines: tuple[str, ...] = ()
+    """Whom the path belongs to; none where it belongs to nobody."""
+    client: str | None = None
+    """The caller's name in engine.yaml."""
+    reason: str = ""
+    """Why not, for people who look after the engine; the caller is told less."""
+    id: str | None = None
+    """Of the entry that is on disk."""
+    bytes: int = 0
+    seconds: float = 0.0
+
+
 Emit = Callable[[Event], None]

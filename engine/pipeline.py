@@ -158,7 +158,7 @@ class WebhookPlan:
     params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
     runs: bool = False
     """The pipeline has a source of its own: a call starts a run, and its body is ``trigger.body``."""
-    place: Place = Place("", 1, 1)
+    place: Place = field(default_factory=lambda: Place("", 1, 1))
     """Where its path is written."""
     where: str = ""
     """The dotted place of the webhook in that file."""

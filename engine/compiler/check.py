@@ -44,7 +44,7 @@ def _pipeline(project: Project, definition: PipelineDefinition) -> Iterator[Prob
             issue.message,
             issue.hint,
         )
-    yield from check_triggers(definition)
+    yield from check_triggers(definition, project.settings.get("calendars"))
 
 
 def _issues(definition: PipelineDefinition, settings: Settings) -> Iterator[Issue]:

@@ -21,7 +21,7 @@ def _compiled(value: Any, path: NodePath, use: Use, settings: Settings) -> Any:
         place = use.path + path
         if kind == "expression":
             return compile_expression(value, place, settings)
-        return compile_template(value, place, settings)
+        return compile_template(value, place, settings, encode=path in use.encoded)
     if isinstance(value, Mapping):
         return {key: _compiled(item, (*path, key), use, settings) for key, item in value.items()}
     if isinstance(value, list):

@@ -119,7 +119,7 @@ class Builder:
         options = convert(site.value[name] or {}, connector.role(site.role).shape, notes)
         connection = options.pop("connection", None) if connector.kinds and site.role != "connection" else None
         self.secrets.update(secret for secret in notes.secrets.values() if secret)
-        return Use(name, connection, options, (*site.path, name), notes.values)
+        return Use(name, connection, options, (*site.path, name), notes.values, frozenset(notes.encoded))
 
 
 def _targets(value: Data) -> list[Site]:

@@ -40,6 +40,8 @@ class Use:
     """Of the options in the document, such as ``("source", "sql")``."""
     values: Mapping[NodePath, Literal["template", "expression"]] = field(default_factory=dict)
     """The option paths (relative) the schema marks ``x-value``; their text is still to be compiled."""
+    encoded: frozenset[NodePath] = frozenset()
+    """Those of them marked ``x-encode: path``: what templates put in is percent-encoded."""
 
 
 @dataclass(frozen=True, slots=True)

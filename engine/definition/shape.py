@@ -73,6 +73,11 @@ class Shape:
         return self._text("x-value")
 
     @cached_property
+    def encode(self) -> bool:
+        """Whether what templates put in is percent-encoded, for a URL path."""
+        return bool(self.first("x-encode") == "path")
+
+    @cached_property
     def secret(self) -> bool:
         """Whether what stands here is a secret."""
         return bool(self.first("x-secret"))
@@ -163,10 +168,11 @@ def _active(shape: Shape, seen: set[tuple[int, ...]]) -> bool:
 class Notes:
     """What a walk along a shape found."""
 
-    __slots__ = ("secrets", "sql", "values")
+    __slots__ = ("encoded", "secrets", "sql", "values")
 
     def __init__(self) -> None:
         self.values: dict[Path, Any] = {}
+        self.encoded: set[Path] = set()
         self.secrets: dict[Path, str] = {}
         self.sql: dict[Path, str] = {}
 
@@ -177,6 +183,8 @@ def convert(value: Any, shape: Shape | None, notes: Notes, path: Path = ()) -> A
         return value
     if shape.value:
         notes.values[path] = shape.value
+        if shape.encode:
+            notes.encoded.add(path)
         if shape.secret:
             _note_secrets(value, notes, path)
         return value

@@ -120,11 +120,14 @@ def compile_key(value: Any, path: Path, settings: Settings) -> Key:
     return stages.compile_key(value, path, settings)
 
 
-def compile_template(value: Any, path: Path, settings: Settings) -> Template:
-    """Compile an option whose texts are Jinja, at any depth: names → value. Other texts are themselves."""
+def compile_template(value: Any, path: Path, settings: Settings, *, encode: bool = False) -> Template:
+    """Compile an option whose texts are Jinja, at any depth: names → value. Other texts are themselves.
+
+    *encode*: percent-encode what expressions put in, for a URL path.
+    """
     from engine.expressions import stages
 
-    return stages.compile_template(value, path, settings)
+    return stages.compile_template(value, path, settings, encode=encode)
 
 
 def compile_expression(text: str, path: Path, settings: Settings) -> Expression:

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.errors import Path
 from engine.expressions.paths import is_template, plain_path
-from engine.expressions.plan import Lookup, Node, Query, Text
+from engine.expressions.plan import Node, Query, Text
 from engine.expressions.program import Program
 from engine.expressions.reader import Reader
 from engine.expressions.values import PIPELINE_NAMES, SOURCE_NAMES, TARGET_NAMES, Issue, Settings, StepLike
@@ -19,15 +19,14 @@ def check_steps(
     """Find the mistakes of steps; with *settings* also in the files they name."""
     program = Program(visible, settings)
     program.steps(steps)
-    lints = [lint for step in steps if step.kind in ("map", "set") for lint in looks_constant(step.body, step.path)]
-    return [*program.issues, *lints]
+    return program.issues
 
 
 def check_value(value: Any, path: Path, visible: Set[str] = TARGET_NAMES) -> list[Issue]:
     """Find the mistakes of a mapping."""
     reader = Reader(visible)
     reader.value(value, path)
-    return [*reader.issues, *looks_constant(value, path)]
+    return reader.issues
 
 
 def check_condition(value: Any, path: Path, visible: Set[str] = PIPELINE_NAMES) -> list[Issue]:
@@ -104,39 +103,3 @@ def check_expression(text: Any, path: Path) -> list[Issue]:
     elif plain_path(text) is None:
         reader.query(text, path)
     return reader.issues
-
-
-def looks_constant(value: Any, path: Path) -> list[Issue]:
-    """Warn of words in capitals among names in small letters: ``type: DEBIT`` reads a field."""
-    found: list[Lookup] = []
-    _lookups(value, path, found)
-    single = [lookup for lookup in found if len(lookup.steps) == 1]
-    capitals = [lookup for lookup in single if _is_capital(lookup.steps[0])]
-    if len(capitals) * 2 > len(found):
-        return []  # a source whose columns are written so
-    return [_constant(lookup) for lookup in capitals]
-
-
-def _is_capital(step: str | int) -> bool:
-    return isinstance(step, str) and len(step) > 1 and step.isupper() and step.replace("_", "").isalpha()
-
-
-def _lookups(value: Any, path: Path, found: list[Lookup]) -> None:
-    if isinstance(value, str):
-        steps = None if is_template(value) else plain_path(value)
-        if steps:
-            found.append(Lookup(path, steps))
-    elif isinstance(value, Mapping):
-        fixed = {"$const", "$default", "$field", "$copy", "$type", "$format"}
-        for key, item in value.items():
-            if key not in fixed:
-                _lookups(item, (*path, key), found)
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            _lookups(item, (*path, index), found)
-
-
-def _constant(lookup: Lookup) -> Issue:
-    word = lookup.steps[0]
-    message = f"'{word}' is read as a field name, and a record without it is rejected"
-    return Issue("looks-constant", message, f"for the text write {{$const: {word}}}", lookup.path, 0, "warning")

@@ -16,8 +16,8 @@ _STEPS = frozenset({"subexpression", "pipe", "index_expression"})
 _PROJECTIONS = frozenset({"projection", "value_projection", "filter_projection"})
 
 
-def inspect_tree(text: str, tree: dict[str, Any], path: Path) -> Iterator[Issue]:
-    """Give every issue of a parsed expression."""
+def inspect_tree(text: str, tree: dict[str, Any], path: Path, of_record: bool = True) -> Iterator[Issue]:
+    """Give every issue of a parsed expression; only of a record are ``params`` and its like no fields."""
     for node in walk(tree):
         kind = node["type"]
         if kind == "function_expression":
@@ -29,7 +29,7 @@ def inspect_tree(text: str, tree: dict[str, Any], path: Path) -> Iterator[Issue]
             yield Issue(
                 "expression", f"{word} is read as a field in {text!r}", f"write `{word}`", path, text.find(word)
             )
-    for name in sorted(set(roots(tree)) & ROOTS):
+    for name in sorted(set(roots(tree)) & ROOTS) if of_record else ():
         yield root_issue(name, text, path)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import Path
 from engine.expressions.plan import Const, Each, Field, Fields, Items, Lookup, Node, Query, Text
-from engine.expressions.program import Map, Program, Set_, Step, Switch
+from engine.expressions.program import Map, Program, SetFields, Step, Switch
 from engine.expressions.reader import Reader
 from engine.expressions.values import ALL_NAMES, StepLike
 
@@ -49,11 +49,11 @@ def _of_steps(steps: Sequence[Step]) -> tuple[list[Pattern], list[Pattern]]:
                 more_source, more_mapped = _of_steps(inner)
                 source += more_source
                 mapped += more_mapped
-        elif isinstance(step, (Map, Set_)):
+        elif isinstance(step, (Map, SetFields)):
             node = step.value if isinstance(step, Map) else step.fields
             made = list(_marked(node, ()))
             renamed = _renamed(node, mapped)
-            mapped = [*(mapped if isinstance(step, Set_) else ()), *renamed, *(place for place, _ in made)]
+            mapped = [*(mapped if isinstance(step, SetFields) else ()), *renamed, *(place for place, _ in made)]
             source += [place for _, field in made for place in _reads(field.source)]
     return source, mapped
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.errors import RecordError, dotted
 from engine.expressions.plan import Node
-from engine.expressions.program import Check, Filter, Map, OmitNull, Remove, Set_, Split, Step, Switch, Validate
+from engine.expressions.program import Check, Filter, Map, OmitNull, Remove, SetFields, Split, Step, Switch, Validate
 from engine.expressions.schema import compile_schema
 from engine.expressions.shaping import boolean, without, without_null
 
@@ -51,7 +51,7 @@ def _action(step: Step, make: Make) -> Run:
     kinds: dict[type[Step], Callable[[Any, Make], Run]] = {
         Filter: _filter,
         Map: _map,
-        Set_: _set,
+        SetFields: _set,
         Remove: _remove,
         Check: _check,
         Validate: _validate,
@@ -84,7 +84,7 @@ def _map(step: Map, make: Make) -> Run:
     return lambda record, names: [_with(evaluate(record, names), names)]
 
 
-def _set(step: Set_, make: Make) -> Run:
+def _set(step: SetFields, make: Make) -> Run:
     evaluate = make(step.fields)
 
     def run(record: Any, names: dict[str, Any]) -> list[Any]:

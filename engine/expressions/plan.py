@@ -17,7 +17,7 @@ def place(path: Path) -> str:
     return dotted(tuple(part for part in path if part not in _INSIDE))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Node:
     """A value, and where it stands in the document."""
 
@@ -29,21 +29,21 @@ class Node:
         return place(self.path)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Const(Node):
     """Itself."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Lookup(Node):
     """A plain path: an absent step is not null."""
 
     steps: tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Query(Node):
     """JMESPath; *tree* is the package's syntax tree."""
 
@@ -51,28 +51,28 @@ class Query(Node):
     tree: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Text(Node):
     """Jinja."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Items(Node):
     """A list of values."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Fields(Node):
     """An object: names and values, ``$copy`` already spelled out."""
 
     fields: tuple[tuple[str, Node], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Each(Node):
     """``$each`` and ``$map``: one value per element."""
 
@@ -80,7 +80,7 @@ class Each(Node):
     body: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Field(Node):
     """One field with its ``$`` keys."""
 

@@ -17,7 +17,7 @@ from engine.expressions.values import Settings, StepLike
 KINDS = ("filter", "map", "set", "remove", "check", "validate", "split", "switch")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Step:
     """A step; *path* is where its body stands."""
 
@@ -29,35 +29,35 @@ class Step:
         return dotted(self.path)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Filter(Step):
     """Keeps the records for which the condition holds."""
 
     condition: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Map(Step):
     """Makes a new record."""
 
     value: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Set_(Step):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SetFields(Step):
     """Puts fields on the record; all of them see the record as it came."""
 
     fields: Fields
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Remove(Step):
     """Takes fields off."""
 
     paths: tuple[tuple[str | int, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Check(Step):
     """Rejects with the author's words."""
 
@@ -66,28 +66,28 @@ class Check(Step):
     message: Node | str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Validate(Step):
     """Rejects what does not fit a JSON Schema."""
 
     schema: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Split(Step):
     """One record per element."""
 
     source: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Switch(Step):
     """The first case that holds."""
 
     cases: tuple[tuple[Node | None, tuple[Step, ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OmitNull(Step):
     """Leaves null fields out."""
 
@@ -147,7 +147,7 @@ class Program:
         if not isinstance(made, Fields):
             self.reader.issue("step", "set takes an object of fields", "write set: {name: {$value: …}}", path)
             return None
-        return Set_(path, made)
+        return SetFields(path, made)
 
     def _remove(self, body: Any, path: Path) -> Step | None:
         names = [body] if isinstance(body, str) else body

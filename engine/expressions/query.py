@@ -21,8 +21,8 @@ _HYPHENS = re.compile(r"[A-Za-z_]\w*(?:-\w+)+")
 _WORDS = {"and": "&&", "or": "||", "not": "!"}
 
 
-def parse(text: str, path: Path) -> tuple[dict[str, Any] | None, list[Issue]]:
-    """Parse; the tree is None when there is an error among the issues."""
+def parse(text: str, path: Path, of_record: bool = True) -> tuple[dict[str, Any] | None, list[Issue]]:
+    """Parse; the tree is None when there is an error among the issues. Not *of_record*: over any document."""
     found = _before(text, path)
     if found:
         return None, [found]
@@ -42,7 +42,7 @@ def parse(text: str, path: Path) -> tuple[dict[str, Any] | None, list[Issue]]:
         return None, [_complex(problem, path)]
     from engine.expressions.inspection import inspect_tree
 
-    issues = [*_quoted(text, path), *inspect_tree(text, tree, path)]
+    issues = [*inspect_tree(text, tree, path, of_record)]
     return (None if any(issue.severity == "error" for issue in issues) else tree), issues
 
 
@@ -152,35 +152,6 @@ def _unclosed(text: str, bare: str, path: Path) -> Issue | None:
             at = bare.rindex(quote)
             return Issue("expression", f"the {quote} at {at + 1} is not closed in {text!r}", f"add {quote}", path, at)
     return None
-
-
-def _quoted(text: str, path: Path) -> list[Issue]:
-    """A double-quoted name on the right of a comparison was meant as text."""
-    if '"' not in text:
-        return []
-    from jmespath.lexer import Lexer
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
-        tokens = list(Lexer().tokenize(text))
-    compares = {"eq", "ne", "lt", "lte", "gt", "gte"}
-    issues = []
-    for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
-        if token["type"] != "quoted_identifier" or not before or before["type"] not in compares:
-            continue
-        if after and after["type"] in {"dot", "lbracket", "flatten", "filter"}:
-            continue
-        word = token["value"]
-        issues.append(
-            Issue(
-                "quoted-field",
-                f'"{word}" in double quotes is a field name',
-                f"for the text write '{word}'",
-                path,
-                token["start"],
-            )
-        )
-    return issues
 
 
 def nearest(word: str, words: list[str]) -> str:

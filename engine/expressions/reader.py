@@ -75,13 +75,13 @@ class Reader:
         return Text(path, text)
 
     def query(self, text: str, path: Path) -> Node:
-        """Read JMESPath in which missing is null even for a plain path."""
+        """Read JMESPath over any document, in which missing is null even for a plain path."""
         if is_template(text):
             return self.issue("expression", "this takes JMESPath, not a template", "write the path without {{ }}", path)
-        return self._query(text, path)
+        return self._query(text, path, of_record=False)
 
-    def _query(self, text: str, path: Path) -> Node:
-        tree, found = parse(text, path)
+    def _query(self, text: str, path: Path, of_record: bool = True) -> Node:
+        tree, found = parse(text, path, of_record)
         self.issues += found
         return Query(path, text, tree) if tree is not None else Const(path, None)
 

@@ -137,35 +137,38 @@ def compile_key(value: Any, path: Path, settings: Settings) -> Key:
     return key
 
 
-def compile_template(value: Any, path: Path, settings: Settings) -> Template:
-    """Compile an option whose texts are Jinja, at any depth; other values are themselves."""
-    made = _template(value, path, settings)
+def compile_template(value: Any, path: Path, settings: Settings, *, encode: bool = False) -> Template:
+    """Compile an option whose texts are Jinja, at any depth; other values are themselves.
+
+    *encode*: percent-encode what expressions put in, for a URL path.
+    """
+    made = _template(value, path, settings, encode)
     return made if made is not None else lambda names: value
 
 
-def _template(value: Any, path: Path, settings: Settings) -> Template | None:
+def _template(value: Any, path: Path, settings: Settings, encode: bool) -> Template | None:
     """Return None for a value without templates."""
     if isinstance(value, str):
-        return _text_template(value, path, settings) if is_template(value) or "${{" in value else None
+        return _text_template(value, path, settings, encode) if is_template(value) or "${{" in value else None
     if isinstance(value, Mapping):
-        pairs = [(key, item, _template(item, (*path, key), settings)) for key, item in value.items()]
+        pairs = [(key, item, _template(item, (*path, key), settings, encode)) for key, item in value.items()]
         if all(made is None for _, _, made in pairs):
             return None
         return lambda names: {key: item if made is None else made(names) for key, item, made in pairs}
     if isinstance(value, (list, tuple)):
-        parts = [(item, _template(item, (*path, index), settings)) for index, item in enumerate(value)]
+        parts = [(item, _template(item, (*path, index), settings, encode)) for index, item in enumerate(value)]
         if all(made is None for _, made in parts):
             return None
         return lambda names: [item if made is None else made(names) for item, made in parts]
     return None
 
 
-def _text_template(text: str, path: Path, settings: Settings) -> Template:
+def _text_template(text: str, path: Path, settings: Settings, encode: bool) -> Template:
     reader = Reader(ALL_NAMES)
     reader.template(text, path)
     _errors(reader.issues)
     where, clock = dotted(path), settings.clock
-    render = backend.template(text, settings)
+    render = backend.template(_encoded(text) if encode else text, settings)
 
     def run(names: Mapping[str, Any]) -> Any:
         try:
@@ -174,6 +177,12 @@ def _text_template(text: str, path: Path, settings: Settings) -> Template:
             raise RecordError(error.code, error.message, error.where or where) from error
 
     return run
+
+
+def _encoded(text: str) -> str:
+    from engine.expressions.jinja.encode import encoded
+
+    return encoded(text)
 
 
 def _timed(names: Mapping[str, Any], clock: Callable[[], Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -110,16 +110,10 @@ def _alone(one: Bound, clients: Mapping[str, ClientPlan]) -> Iterator[Problem]:
         yield _problem(one, "bad-value", "auth", str(error), "")
 
 
-class _Seen(NamedTuple):
-    one: Bound
-    normal: str
-
-
 def collisions(bounds: Sequence[Bound]) -> list[Problem]:
     """Return the paths of which nobody could say whose they are, or which proxies would mix up. Pure."""
     found: list[Problem] = []
-    seen: list[_Seen] = []
-    by_normal: dict[str, list[_Seen]] = {}
+    by_normal: dict[str, list[Bound]] = {}
     for one in bounds:
         path = one.plan.path
         normal = normalised(path)
@@ -132,9 +126,8 @@ def collisions(bounds: Sequence[Bound]) -> list[Problem]:
             found.append(_problem(one, "path-collision", "path", fact, "give the webhook another path"))
             continue
         for other in by_normal.setdefault(normal, []):
-            found += _clash(one, other.one)
-        seen.append(_Seen(one, normal))
-        by_normal[normal].append(seen[-1])
+            found += _clash(one, other)
+        by_normal[normal].append(one)
     return found
 
 
@@ -156,7 +149,7 @@ def _clash(one: Bound, other: Bound) -> Iterator[Problem]:
         return
     differs = next((name for name in _SHARED if getattr(mine, name) != getattr(theirs, name)), None)
     if differs:
-        fact = f"{both[0]} {mine.path} has another '{_SHARED[differs]}' in {whose}"
+        fact = f"{both[0]} {mine.path} has another '{differs}' in {whose}"
         hint = "pipelines that share a path share who may call it: write it the same in both"
         yield _problem(one, "path-collision", "path", fact, hint)
     elif mine.respond is not None or theirs.respond is not None:
@@ -164,13 +157,8 @@ def _clash(one: Bound, other: Bound) -> Iterator[Problem]:
         yield _problem(one, "path-collision", "path", fact, "only one can answer: give one of them its own path")
 
 
-_SHARED = {
-    "auth": "auth",
-    "clients": "clients",
-    "max_body": "max_body",
-    "rate_limit": "rate_limit",
-    "challenge": "challenge",
-}
+_SHARED = ("auth", "clients", "max_body", "rate_limit", "challenge")
+"""What is judged before it is known whose call it is."""
 
 
 def _methods(plan: WebhookPlan) -> frozenset[str]:
@@ -181,6 +169,3 @@ def _problem(one: Bound, code: str, name: str, message: str, hint: str) -> Probl
     plan = one.plan
     where = f"{plan.where}.{name}" if plan.where else name
     return Problem(plan.place.file, plan.place.line, plan.place.column, code, "error", where, message, hint)
-
-
-__all__ = ["Bound", "Route", "Routes", "collisions", "field", "normalised", "problems"]

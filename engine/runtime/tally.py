@@ -73,7 +73,7 @@ class TimeLimit(EngineError):
 
 def explain(error: Exception, redact: Callable[[str], str]) -> dict[str, str]:
     """The ``error`` of a summary."""
-    message = str(error)
+    message = str(error) or type(error).__name__
     if isinstance(error, CircuitOpen):
         code = "circuit-open"
     elif isinstance(error, EngineError | OSError):

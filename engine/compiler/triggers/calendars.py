@@ -39,7 +39,7 @@ class Opening:
         self._clock = clock
         self._hours = tuple(sorted(hours)) or ((timedelta(), _DAY),)
         self._rule = rule or DayRule()
-        self._days = lru_cache(maxsize=64)(self._look)
+        self._days = lru_cache(maxsize=4)(self._look)
 
     def state(self, utc: datetime) -> tuple[bool, datetime]:
         """Say whether it is open at *utc*, and until when that is certain (naive UTC both)."""
@@ -85,10 +85,11 @@ class DayRule(NamedTuple):
 
 def calendar(value: Mapping[str, Any], timezone: str) -> Opening:
     """Make one of ``calendars:``; without a zone of its own it is read in *timezone*."""
-    hours = value.get("hours", list(value.get("shifts", {}).values()))
+    hours = value.get("hours", ())
+    spans = [*([hours] if isinstance(hours, str) else hours), *value.get("shifts", {}).values()]
     return Opening(
         zone(value.get("timezone", timezone)),
-        [span(text) for text in ([hours] if isinstance(hours, str) else hours)],
+        [span(text) for text in spans],
         DayRule(
             weekdays(value["weekdays"]) if "weekdays" in value else None,
             tuple(days(text) for text in value.get("open", ())),

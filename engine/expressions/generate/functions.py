@@ -12,7 +12,7 @@ from engine.expressions.generate.text import TextWriter
 from engine.expressions.generate.values import ValueWriter
 from engine.expressions.generate.writer import Generated, Scope, Site, Writer
 from engine.expressions.plan import Node, Text
-from engine.expressions.program import Check, Filter, Map, OmitNull, Remove, Set_, Step, Switch, Validate
+from engine.expressions.program import Check, Filter, Map, OmitNull, Remove, SetFields, Step, Switch, Validate
 from engine.expressions.schema import compile_schema
 from engine.expressions.shaping import boolean, without, without_null
 from engine.expressions.values import ALL_NAMES, Settings
@@ -123,7 +123,7 @@ class BatchWriter(FunctionWriter):
         self.queries.roots.add(made)
         return made
 
-    def _set(self, step: Set_, record: str, scope: Scope) -> str:
+    def _set(self, step: SetFields, record: str, scope: Scope) -> str:
         with self.writer.block(f"if {record}.__class__ is not dict:"):
             self.writer.line(f"raise {self.writer.constant(not_an_object, 'not_an_object')}()")
         value = self.values.emit(step.fields, record, self.names(record), scope)
@@ -184,7 +184,7 @@ class BatchWriter(FunctionWriter):
     _writers: ClassVar[dict[type[Step], Callable[..., str]]] = {
         Filter: _filter,
         Map: _map,
-        Set_: _set,
+        SetFields: _set,
         Remove: _remove,
         Check: _check,
         Validate: _validate,

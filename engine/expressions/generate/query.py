@@ -101,20 +101,20 @@ class QueryWriter:
 
     def _projection(self, tree: Tree, given: str, scope: Scope) -> str:
         base = self.emit(tree["children"][0], given, scope)
-        return self._collect(base, f"{base}.__class__ is list", base, tree["children"][1], scope)
+        return self._collect(base, "list", tree["children"][1], scope)
 
     def _value_projection(self, tree: Tree, given: str, scope: Scope) -> str:
         base = self.emit(tree["children"][0], given, scope)
-        return self._collect(base, f"{base}.__class__ is dict", f"{base}.values()", tree["children"][1], scope)
+        return self._collect(base, "dict", tree["children"][1], scope)
 
     def _filter_projection(self, tree: Tree, given: str, scope: Scope) -> str:
         base = self.emit(tree["children"][0], given, scope)
         right, condition = tree["children"][1:]
-        return self._collect(base, f"{base}.__class__ is list", base, right, scope, condition)
+        return self._collect(base, "list", right, scope, condition)
 
-    def _collect(
-        self, base: str, test: str, elements: str, right: Tree, scope: Scope, condition: Tree | None = None
-    ) -> str:
+    def _collect(self, base: str, kind: str, right: Tree, scope: Scope, condition: Tree | None = None) -> str:
+        test = f"{base}.__class__ is {kind}"
+        elements = base if kind == "list" else f"{base}.values()"
         writer, made, element = self.writer, self.writer.temp(), self.writer.temp()
         if right["type"] == "identity" and condition is None:
             writer.line(

@@ -11,8 +11,9 @@ from engine.expressions.generate import runtime
 from engine.expressions.generate.query import as_object, literal
 from engine.expressions.generate.text import RECORDS
 from engine.expressions.generate.writer import Scope, Writer
-from engine.expressions.jinja import filters, limits
+from engine.expressions.jinja import filters, limits, lists
 from engine.expressions.jinja.code import place_of
+from engine.expressions.jinja.data import write_json
 from engine.expressions.jinja.sandbox import in_text
 from engine.expressions.library import library
 from engine.expressions.library.base import MAX_TEXT, too_large
@@ -20,13 +21,13 @@ from engine.expressions.values import Settings
 
 _INLINE = {"upper": "upper()", "lower": "lower()", "trim": "strip()"}
 _OWN = {
-    "tojson": filters.write_json,
+    "tojson": write_json,
     "string": convert.to_text,
     "int": convert.to_integer,
     "number": convert.to_number,
     "decimal": convert.to_decimal,
-    "length": filters.length,
-    "count": filters.length,
+    "length": lists.length,
+    "count": lists.length,
     "urlencode": filters.PLAIN["urlencode"],
 }
 _ORDERED = {"eq", "ne", "lt", "lteq", "gt", "gteq"}

@@ -12,7 +12,8 @@ from jinja2.exceptions import TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.errors import Path
-from engine.expressions.jinja.filters import filter_names, tests
+from engine.expressions.jinja.filters import filter_names
+from engine.expressions.jinja.judging import tests
 from engine.expressions.jinja.limits import MAX_TEMPLATE
 from engine.expressions.library import library
 from engine.expressions.query import dollar_template, nearest

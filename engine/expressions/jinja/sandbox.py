@@ -17,7 +17,8 @@ from engine.errors import RecordError
 from engine.expressions.convert import to_text
 from engine.expressions.jinja import limits
 from engine.expressions.jinja.code import Code
-from engine.expressions.jinja.filters import filters_for, tests
+from engine.expressions.jinja.filters import filters_for
+from engine.expressions.jinja.judging import tests
 from engine.expressions.library import library
 from engine.expressions.library.base import kind_of
 from engine.expressions.values import Settings

@@ -14,7 +14,7 @@ from jinja2.nodes import Template as Tree
 from engine.errors import RecordError
 from engine.expressions.jinja.check import parse
 from engine.expressions.jinja.code import NativeCode
-from engine.expressions.jinja.filters import plain_data
+from engine.expressions.jinja.data import plain_data
 from engine.expressions.jinja.limits import begin, looped
 from engine.expressions.jinja.sandbox import Names, Sandbox, absent, sandbox
 from engine.expressions.library.base import MAX_TEXT, too_large

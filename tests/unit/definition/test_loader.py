@@ -260,6 +260,13 @@ def test_settings_have_defaults_units_and_the_environment(tmp_path: Path) -> Non
     loaded = good(tmp_path, environ, engine_yaml=text, pipelines__a_yaml=pipeline)
     assert loaded.settings == {
         "engine": 1,
+        "listen": {
+            "address": "127.0.0.1",
+            "port": 8080,
+            "trusted_proxies": [],
+            "tls": {},
+            "limits": {"connections_per_ip": 100},
+        },
         "store": {"sqlite": {"path": "x.db", "min_free": 256 * 2**20, "reserve": 64 * 2**20}},
         "retention": {"runs": 7 * 86400.0, "logs": 2 * 86400.0, "dead_letters": 90 * 86400.0},
         "egress": {"private": "deny", "allow": ["10.0.0.0/8", "erp.local"], "redirects": True},

@@ -1,8 +1,9 @@
 """A world in which everything can go wrong, and what must hold in it all the same: the runtime against a model.
 
-A *scenario* says what there is to do (rows, cursor, stages, targets) and what goes wrong in each *life* of the process:
-targets that refuse, stall, lose answers; disks that are full; stops, cancellations, and deaths, after which nothing that
-the run still tries has any effect. A new life opens the store anew. The laws are checked at every settlement and at the end.
+A *scenario* says what there is to do (rows, cursor, stages, targets) and what goes wrong in each *life* of the
+process: targets that refuse, stall, lose answers; disks that are full; stops, cancellations, and deaths, after which
+nothing that the run still tries has any effect. A new life opens the store anew. The laws are checked at every
+settlement and at the end.
 """
 
 from __future__ import annotations
@@ -13,277 +14,21 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from engine.connector import BaseTarget
-from engine.errors import (
-    Disconnected,
-    EngineError,
-    Misconfigured,
-    RecordError,
-    Rejected,
-    StoreFailed,
-    StoreFull,
-    Transient,
-    Uncertain,
-)
+from engine.errors import Disconnected, EngineError, RecordError
 from engine.pipeline import CursorPlan, Pipeline, SourcePlan, TargetPlan
-from engine.record import Receipt
 from engine.runtime.request import Request
 from engine.runtime.runner import Runtime
-from engine.store.base import Page, Settlement, Where
+from engine.runtime.settler import LAG
+from engine.store.base import DeadLetter, Page, Settlement, Where
 
+from .model_peers import LOSSY_FAULTS, Bug, Door, Sink, Watched
+from .model_scenario import Life, Out, Scenario
 from .rig import QUICK, Each, ListSource
 
 ENDED = {"success", "partial", "empty"}
-
-
-class Bug(Exception):
-    """A mistake in a connector: nothing the engine knows."""
-
-
-@dataclass(frozen=True)
-class Out:
-    """One target of a scenario."""
-
-    name: str
-    kind: str = "plain"
-    """plain, at_end or rewinds."""
-    batch: int = 5
-    keyed: bool = True
-    atomic: bool = False
-    share: int = 0
-    """0: takes every record; n: those whose row is no multiple of n."""
-    refuses: frozenset[int] = frozenset()
-    """Rows whose records it refuses, for ever."""
-    drops: bool = False
-    """``on_rejected: drop``."""
-
-
-@dataclass(frozen=True)
-class Life:
-    """What goes wrong while one process lives."""
-
-    writes: Mapping[int, str] = field(default_factory=dict)
-    """By number of the write call in this life, over all targets."""
-    settles: Mapping[int, str] = field(default_factory=dict)
-    limit: int | None = None
-    full: bool = False
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What there is to do, and what goes wrong."""
-
-    cursor: str = "unique"
-    """unique, ties, or none: the source gives checkpoints."""
-    rows: int = 30
-    tie: int = 1
-    """Neighbouring rows with one cursor value."""
-    read: int = 10
-    """Records of a batch of the source."""
-    dropped: frozenset[int] = frozenset()
-    failing: frozenset[int] = frozenset()
-    children: int = 1
-    """Into how many every third row is split."""
-    unrouted: str = "reject"
-    lookback: int = 0
-    outs: tuple[Out, ...] = (Out("out"),)
-    lives: tuple[Life, ...] = ()
-
-    @cached_property
-    def data(self) -> list[dict[str, Any]]:
-        return [{"id": row, "at": row // self.tie} for row in range(self.rows)]
-
-    def items(self, row: int) -> list[str]:
-        """The names of what a row becomes."""
-        if row in self.dropped or row in self.failing:
-            return []
-        return [f"{row}.{n}" for n in range(self.children if row % 3 == 0 else 1)]
-
-    def takes(self, out: Out, row: int) -> bool:
-        return not out.share or row % out.share != 0
-
-    def wanted(self, out: Out, rows: Sequence[int]) -> list[str]:
-        """What *out* must get of *rows*, in order."""
-        return [item for row in rows if self.takes(out, row) and row not in out.refuses for item in self.items(row)]
-
-    def letters(self, rows: Sequence[int]) -> Counter[tuple[str | None, int]]:
-        """The dead letters there must be of *rows*: (target, row)."""
-        found: Counter[tuple[str | None, int]] = Counter()
-        forgotten = len(self.outs) == 1 and self.outs[0].drops
-        for row in rows:
-            if row in self.failing and not forgotten:
-                found[None, row] += 1
-            items = len(self.items(row))
-            takers = [out for out in self.outs if self.takes(out, row)]
-            for out in takers:
-                if row in out.refuses and not out.drops:
-                    found[out.name, row] += items
-            if not takers and self.unrouted == "reject" and not forgotten:
-                found[None, row] += items
-        return +found
-
-
-@dataclass
-class Sink:
-    """What stands at the other side; it outlives the process."""
-
-    out: Out
-    taken: list[str] = field(default_factory=list)
-    """Every delivery, in order."""
-    content: list[str] = field(default_factory=list)
-    """Of a file: what it holds."""
-    part: list[str] = field(default_factory=list)
-    flushed: int = 0
-
-    def die(self, kept: int) -> None:
-        """What was not flushed may be on the disk, or not."""
-        lost = max(0, len(self.content) - self.flushed)
-        self.content = self.content[: self.flushed + min(kept, lost)]
-        self.flushed = min(self.flushed, len(self.content))
-
-    def holds(self, length: int | None) -> set[str]:
-        if self.out.kind == "plain":
-            return set(self.taken)
-        if self.out.kind == "at_end":
-            return set(self.content)
-        if length is None:
-            return set(self.content[: self.flushed])
-        assert length <= self.flushed, "settled what was not flushed"
-        return set(self.content[:length])
-
-
-class Door(BaseTarget):
-    """A target of one run, in front of a sink."""
-
-    def __init__(self, world: World, sink: Sink, stages: bool):
-        self.world, self.sink = world, sink
-        self.atomic = sink.out.atomic
-        self.at_end, self.rewinds = sink.out.kind == "at_end", sink.out.kind == "rewinds"
-
-    async def open(self, stack):
-        self.sink.part = []
-
-    async def resume(self, progress):
-        if self.rewinds and progress is not None:
-            assert len(self.sink.content) >= progress["length"], "what was settled is gone"
-            del self.sink.content[progress["length"] :]
-            self.sink.flushed = min(self.sink.flushed, len(self.sink.content))
-
-    def progress(self):
-        return {"length": len(self.sink.content)} if self.rewinds else None
-
-    async def flush(self):
-        await asyncio.sleep(0)
-        if not self.world.dead:
-            self.sink.flushed = len(self.sink.content)
-
-    async def finish(self):
-        await asyncio.sleep(0)
-        if self.at_end and not self.world.dead:
-            self.sink.content = list(self.sink.part)
-
-    async def write(self, load):
-        world = self.world
-        world.alive()
-        world.widest = max(world.widest, len(load.records))
-        await asyncio.sleep(0)
-        fault = world.next_write()
-        names = [record["name"] for record in load.records]
-        assert load.keys == (
-            [record["name"] for record in load.records] if self.sink.out.keyed else [None] * len(names)
-        )
-        if fault in ("die", "cancel"):
-            await world.end(fault)
-        if fault == "die half":
-            self._take([r["name"] for r in load.records[: len(names) // 2] if not self._refused(r)], load)
-            await world.end("die")
-        if fault in RAISED:
-            raise RAISED[fault]()
-        if self.sink.out.atomic and any(self._refused(record) for record in load.records):
-            raise Rejected("one of them is bad")
-        receipt = self._receipt(load, fault)
-        gone = {*receipt.rejected, *receipt.retry, *receipt.uncertain}
-        self._take([name for index, name in enumerate(names) if index not in gone], load)
-        if fault == "stop":
-            world.stop.set()
-        if fault == "lost answer":
-            raise Uncertain("the answer was lost")
-        if fault in ("taken die", "taken cancel"):
-            await world.end(fault.removeprefix("taken "))
-        return receipt
-
-    def _refused(self, record) -> bool:
-        return record["row"] in self.sink.out.refuses and not self.world.forgiving
-
-    def _receipt(self, load, fault) -> Receipt:
-        rejected = {i: "refused for ever" for i, record in enumerate(load.records) if self._refused(record)}
-        others = [i for i in range(len(load.records)) if i not in rejected]
-        retry = dict.fromkeys(others[::2], "later") if fault == "retry some" else {}
-        unsure = dict.fromkeys(others[1::2], "no word of it") if fault == "unsure of some" else {}
-        return Receipt(rejected, retry, unsure)
-
-    def _take(self, names, load) -> None:
-        if self.world.dead:
-            return
-        self.sink.taken += names
-        (self.sink.part if self.at_end else self.sink.content).extend(names)
-
-
-RAISED: Mapping[str, Callable[[], Exception]] = {
-    "transient": lambda: Transient("busy", 0.0),
-    "disconnected": lambda: Disconnected("gone"),
-    "unsent": lambda: Uncertain("no answer"),
-    "misconfigured": lambda: Misconfigured("401"),
-    "bug": lambda: Bug("a mistake"),
-    "raw": lambda: ConnectionResetError("reset"),
-}
-CLEAN_FAULTS = ("die", "die half", "taken die", "stop", "cancel", "taken cancel", "transient", "disconnected",
-                "misconfigured", "bug", "raw")  # fmt: skip
-"""What can happen to a file; the others leave a repeat behind, or an order that nobody can keep."""
-LOSSY_FAULTS = ("unsent", "lost answer", "retry some", "unsure of some")
-SETTLE_FAULTS = ("die before", "die after", "full", "full long", "stop", "cancel")
-
-
-class Watched:
-    """A store that dies, fills up, and checks the laws at every settlement."""
-
-    def __init__(self, store: Any, world: World) -> None:
-        self._store, self._world = store, world
-
-    def __getattr__(self, name: str) -> Any:
-        world, call = self._world, getattr(self._store, name)
-
-        async def checked(*args: Any, **more: Any) -> Any:
-            if world.dead:
-                raise StoreFailed("the process is dead")
-            return await call(*args, **more)
-
-        return checked
-
-    async def settle(self, settlement: Settlement) -> None:
-        world = self._world
-        if world.dead:
-            raise StoreFailed("the process is dead")
-        fault = world.next_settle()
-        if fault in ("full", "full long"):
-            await asyncio.sleep(0)
-            raise StoreFull("no space")
-        if fault == "stop":
-            world.stop.set()
-        if fault == "die before":
-            world.die()
-            raise StoreFailed("the process is dead")
-        if fault == "cancel":
-            await world.end("cancel")
-        world.judge(settlement)
-        await self._store.settle(settlement)
-        if fault == "die after":
-            world.die()
-            raise StoreFailed("the process is dead")
 
 
 @dataclass
@@ -346,7 +91,7 @@ class World:
             return "full"
         self._settles += 1
         fault = self.life.settles.get(self._settles, "")
-        self._full = {"full": 2, "full long": 200}.get(fault, 0)
+        self._full = {"full": 2, "full awhile": 35, "full long": 200}.get(fault, 0)
         return fault
 
     # the laws
@@ -354,7 +99,7 @@ class World:
     def judge(self, settlement: Settlement) -> None:
         """At every settlement: nothing behind its checkpoint is missing."""
         for letter in settlement.dead:
-            self.letters[letter.target, letter.record["row"] if "row" in letter.record else letter.record["id"]] += 1
+            self.letters[letter.target, row_of(letter)] += 1
         lanes = {settlement.lease.lane: settlement.checkpoint} | {lease.lane: point for lease, point in settlement.also}
         if "p/targets" in lanes:
             self.places = lanes.pop("p/targets")
@@ -459,12 +204,15 @@ class World:
     async def _told(self, store: Any, result: Mapping[str, Any] | None) -> None:
         """However a run ends, its row says so."""
         found, _ = await store.find("runs", Where(), Page(1))
-        if not found and "full long" in self.life.settles.values():
+        if not found and any(fault.startswith("full ") for fault in self.life.settles.values()):
             return
         newest = found[0]
         faults = list(self.life.settles.values())
         # nobody can write a row to a full disk, or when cancelled again while the cancellation is written
-        excused = "full long" in faults or [*faults, *self.life.writes.values()].count("cancel") > 1
+        excused = (
+            any(fault.startswith("full ") for fault in faults)
+            or [*faults, *self.life.writes.values()].count("cancel") > 1
+        )
         if newest.status == "running" and not excused:
             self.problems.append(f"the run ended, and its row says {newest.status}")
         if result is not None and newest.status != result["status"]:
@@ -479,6 +227,7 @@ class World:
             before = sum(len(sink.taken) for sink in self.sinks.values())
             result = await self.live(life)
             self._count(result, life, sum(len(sink.taken) for sink in self.sinks.values()) - before)
+        self._bounded()
         # a file is judged after the first run that ended; the next one would rightly change it
         ways = {life.full for life in self.scenario.lives} | {False}
         for full in () if files and self.completed else sorted(ways, reverse=True):
@@ -497,6 +246,13 @@ class World:
             self.problems.append(f"the summary says {sent} were sent, and {taken} were")
         if result["rejected"] != sum(reason["count"] for reason in result["reasons"]):
             self.problems.append("the reasons do not add up to the rejected")
+
+    def _bounded(self) -> None:
+        troubled = sum(bool(life.writes or life.settles) for life in self.scenario.lives)
+        most = sum(out.batch for out in self.scenario.outs) * (LAG + 1) * troubled
+        repeats = sum(len(sink.taken) - len(set(sink.taken)) for sink in self.sinks.values())
+        if self.scenario.bounded and repeats > most:
+            self.problems.append(f"{repeats} were sent again after {troubled} interruptions, more than {most}")
 
     async def _last(self) -> None:
         s, everything = self.scenario, range(self.scenario.rows)
@@ -550,6 +306,26 @@ class World:
         result = await self.live(Life(), replay=True)
         if result is None or result["status"] not in ENDED:
             self.problems.append(f"a replay without trouble ended as {result and (result['status'], result['error'])}")
+        await self._all_arrived()
+
+    async def _all_arrived(self) -> None:
+        s = self.scenario
+        for sink in self.sinks.values():
+            rows = [row for row in range(s.rows) if s.takes(sink.out, row) and row not in s.dropped]
+            wanted = Counter(name for row in rows for name in s.items(row) or [f"{row}.0"])
+            got = Counter(sink.content) if sink.out.kind == "rewinds" else Counter(set(sink.taken))
+            if got != wanted:
+                self.problems.append(f"after the replay {sink.out.name} lacks {wanted - got} or holds {got - wanted}")
+        async with AsyncExitStack() as stack:
+            store = self.open_store()
+            await store.open(stack, "reader")
+            if (await store.find("dead", Where(status="open")))[0]:
+                self.problems.append("dead letters are left although nothing was refused")
+
+
+def row_of(letter: DeadLetter) -> int:
+    """The row a dead letter is of; its record may be that of the row or that of a child."""
+    return int(letter.record["id"])
 
 
 def s_unique(scenario: Scenario) -> bool:
@@ -561,8 +337,14 @@ async def _no_sleep(seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-def problems(scenario: Scenario, open_store: Callable[[], Any]) -> list[str]:
-    """Play *scenario*; give what did not hold."""
+def played(scenario: Scenario, open_store: Callable[[], Any], replays: Sequence[Life] | None = None) -> World:
+    """Play *scenario*, and then replays of its dead letters; ``problems`` holds what was not as it must be."""
     world = World(scenario, open_store)
-    asyncio.run(world.play())
-    return world.problems
+
+    async def play() -> None:
+        await world.play()
+        if replays is not None:
+            await world.replay(replays)
+
+    asyncio.run(play())
+    return world
