@@ -19,7 +19,7 @@ from engine.net.egress import Egress
 from engine.pipeline import Pipeline
 from engine.redact import Redactor
 from engine.runtime.housekeeping import limits, tidy
-from engine.runtime.memory import keep_arenas
+from engine.runtime.memory import settle_down
 from engine.runtime.request import Preview, Request, RunResult
 from engine.runtime.runner import Runtime
 from engine.store.base import LogLine, Store
@@ -52,6 +52,7 @@ class App:
         """Run a pipeline once. Raises DefinitionError for wrong params, Unavailable, StoreError."""
         pipeline = self.pipeline(name)
         params = pipeline.check_params(request.params)
+        settle_down()
         return await self.runtime.run(pipeline, request.with_params(params), stop)
 
     async def check(self, name: str) -> str:
@@ -68,7 +69,6 @@ async def open_app(project: Project, *, emit: Emit, wait: float = 10.0) -> Async
     async with AsyncExitStack() as stack:
         store = _store(project, wait)
         await store.open(stack, f"{os.getpid()}-{new_id()}")
-        keep_arenas()
         yield App(project, store, _runtime(project, store, emit))
         await tidy(store, limits(_retention(project), datetime.now(UTC)))
 

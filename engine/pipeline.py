@@ -152,6 +152,8 @@ class WebhookPlan:
     """body → its records; None: the body is one record, a list one record each."""
     event_id: Callable[[Mapping[str, Any]], Any] | None = None
     """names (``body``, ``headers``) → what makes an event the same event."""
+    event_header: str | None = None
+    """The header that names the event, where it is one."""
     respond: Mapping[str, Any] | None = None
     """None: 202 once it is on disk; else ``status headers body timeout`` of a reply with the result."""
     challenge: Any = None

@@ -31,8 +31,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "run": {
         "run": Entry("run", "run", "Run pipelines now"),
         "check": Entry("check", "check", "Try the real connections"),
+        "webhook": Entry("webhook", "webhook", "Call a webhook as its real sender would: send"),
         "list": Entry("listing", "list_", "What is loaded"),
         "show": Entry("listing", "show", "One pipeline or connection: what it reads, does and writes"),
+        "schedule": Entry("schedule", "schedule", "What will start by itself, and when: preview"),
     },
     "look after": {
         "runs": Entry("runs", "runs", "History: show, logs, rerun"),

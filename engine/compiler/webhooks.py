@@ -83,6 +83,7 @@ def _plan(project: Project, definition: PipelineDefinition, index: int, settings
         validate=compile_schema(_schema(project, value["schema"])) if "schema" in value else None,
         records=compile_expression(value["records"], (*path, "records"), settings) if "records" in value else None,
         event_id=_event_id(value.get("event_id"), preset, (*path, "event_id"), settings),
+        event_header=(value.get("event_id") or {}).get("header"),
         respond=_respond(value.get("respond"), (*path, "respond"), settings),
         challenge=value.get("challenge", "slack" if preset == "slack" else None),
         params=compile_template(params, ("triggers", index, "params"), settings) if params else lambda names: {},

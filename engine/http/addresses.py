@@ -36,8 +36,8 @@ def address_of(text: str) -> Address | None:
     """Read an address as proxies write it: with a port, in brackets, IPv4 inside IPv6; None for anything else."""
     text = text.strip().strip('"')
     if text.startswith("["):
-        text, _, after = text[1:].partition("]")
-        if after and not _port(after):
+        text, end, after = text[1:].partition("]")
+        if not end or (after and not _port(after)):
             return None
     elif text.count(":") == 1 and "." in text:
         text, _, port = text.partition(":")

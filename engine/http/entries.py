@@ -16,7 +16,11 @@ from engine.http.call import Call
 from engine.http.routes import Bound
 from engine.store.base import NewEntry
 
-_NEVER_KEPT = frozenset({"authorization", "proxy-authorization", "cookie", "x-forwarded-for", "forwarded"})
+_CREDENTIALS = ("authorization", "proxy-authorization", "cookie")
+_HOPS = ("x-forwarded-for", "forwarded", "connection", "keep-alive", "te", "trailer", "upgrade", "expect")
+_SIZES = ("content-length", "transfer-encoding", "accept", "accept-encoding")
+_NEVER_KEPT = frozenset((*_CREDENTIALS, *_HOPS, *_SIZES))
+"""Credentials, and what concerns one connection and not the event."""
 
 
 @dataclass(frozen=True, slots=True)

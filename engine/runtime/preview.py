@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from engine.pipeline import Frame, Pipeline
-from engine.runtime.prepare import Portion, Prepared, prepare
+from engine.runtime.prepare import Lost, Portion, Prepared, prepare
 from engine.runtime.reader import Chunk
 from engine.runtime.request import Preview
 from engine.runtime.tally import Tally
@@ -15,17 +15,21 @@ MOST = 1000
 
 
 async def preview(
-    pipeline: Pipeline, chunks: AsyncIterator[Chunk], frame: Callable[[], Frame], tally: Tally
+    pipeline: Pipeline,
+    chunks: AsyncIterator[Chunk],
+    frame: Callable[[], Frame],
+    tally: Tally,
+    reason: Callable[[Lost], str],
 ) -> list[Preview]:
-    """Read everything; return masked previews in the order of the source."""
+    """Read everything; return masked previews in the order of the source. *reason* says why one is lost, masked."""
     shown: list[Preview] = []
     async for chunk in chunks:
         prepared = prepare(pipeline, chunk, frame())
         tally.read += len(chunk.records)
         tally.dropped.update(prepared.dropped)
         for lost in prepared.lost:
-            tally.refuse(lost.failure.code, lost.failure.message, kept=False)
-        found = [*_lost(pipeline, prepared)]
+            tally.refuse(lost.failure.code, reason(lost), kept=False)
+        found = [*_lost(pipeline, prepared, reason)]
         for target, portion in prepared.portions.items():
             tally.sent[target] += len(portion.keys)
             found += _sent(pipeline, target, portion)
@@ -33,7 +37,7 @@ async def preview(
     return shown
 
 
-def _lost(pipeline: Pipeline, prepared: Prepared) -> list[tuple[int, Preview]]:
+def _lost(pipeline: Pipeline, prepared: Prepared, reason: Callable[[Lost], str]) -> list[tuple[int, Preview]]:
     return [
         (
             lost.origin,
@@ -43,7 +47,7 @@ def _lost(pipeline: Pipeline, prepared: Prepared) -> list[tuple[int, Preview]]:
                 lost.target,
                 None,
                 lost.key,
-                f"{lost.failure.code}: {lost.failure.message}",
+                f"{lost.failure.code}: {reason(lost)}",
             ),
         )
         for lost in prepared.lost

@@ -114,7 +114,7 @@ class Execution:
                 prepared = prepare(self.pipeline, chunk, self.frame())
                 self._take(chunk, prepared)
                 for target, portion in prepared.portions.items():
-                    await self.writers[target].queue.put(portion)
+                    await self.writers[target].give(portion)
                 if self.ledger.mistaken:
                     raise self._mistake()
 

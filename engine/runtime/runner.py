@@ -127,7 +127,8 @@ class Run:
             try:
                 opener = self._opener(stack)
                 chunks = opener.reader(await opener.source()).chunks(self.position.source)
-                shown = await preview(self.pipeline, chunks, self._frame, self.tally)
+                reason = Letters(self.pipeline, self.id, new_id, self.shared.redact).reason
+                shown = await preview(self.pipeline, chunks, self._frame, self.tally, reason)
                 self.status = self.tally.outcome
             except (EngineError, OSError) as error:
                 self.error, self.status = error, "failed"
@@ -209,8 +210,7 @@ class Run:
         )  # fmt: skip
         for plan in self.pipeline.targets:
             target, line = ends[plan.id]
-            cover = letters.covering(plan.id)
-            delivery = Delivery(target, line, plan.key is not None, self.shared.random, self.note, cover)
+            delivery = Delivery(target, line, bool(plan.key), self.shared.random, self.note, letters.covering(plan.id))
             execution.writers[plan.id] = Writer(
                 plan, delivery, self._settler, execution.refuse, execution.sent, self.stopping, self.shared.clock
             )

@@ -49,6 +49,17 @@ class Writer:
     """When the oldest record of the buffer came."""
     _last: bool = False
 
+    async def give(self, portion: Portion) -> None:
+        """Take a portion, or wait for room. Raises what a write raises where there is no need to wait for company."""
+        target = self.delivery.target
+        if not (target.rewinds or target.at_end):
+            await self.queue.put(portion)
+        elif portion.keys:
+            # a file: reading ahead would only leave the cache, and no write may reach over a place to cut back to
+            self._buffer.append(_Span(portion))
+            self._held = len(portion.keys)
+            await self._write(self._held, portion.sequence)
+
     async def work(self) -> None:
         """Write until the queue ends; once *stopping* is set, only empty it."""
         ended = False
@@ -62,9 +73,6 @@ class Writer:
                     self._since = self.clock()
                 self._buffer.append(_Span(portion))
                 self._held += len(portion.keys)
-                if self.delivery.target.rewinds or self.delivery.target.at_end:
-                    # a file: gathering would only leave the cache, and no write may reach over a place to cut back to
-                    await self._write(self._held, portion.sequence)
             due = portion is None
             ended = due and self._last
             while self._held >= self.plan.batch or (due and self._held):

@@ -41,6 +41,8 @@ def check_triggers(definition: PipelineDefinition, calendars: Data | None = None
 
 
 def _timer(trigger: Data, place: Path, timezone: str, calendars: Data) -> Iterator[Found]:
+    if "file" in trigger:
+        yield (*place, "file"), "not-yet", "'file' is part of the language but not built yet", "remove it"
     if "cron" not in trigger and "every" not in trigger:
         for key in _TIMED:
             if key in trigger and any(kind in trigger for kind in ("webhook", "after")):

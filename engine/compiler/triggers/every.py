@@ -12,9 +12,8 @@ _FIRST = datetime.min
 class Every:
     """The times of day that are a multiple of the interval; every midnight begins anew.
 
-    When the clocks change it stays on the wall clock, and two firings are never further apart than the interval: the
-    hour that comes twice counts twice, and a time in the hour that is left out is made up for at its end. From one day
-    on it is a fixed time: once.
+    When the clocks change it stays on the wall clock, as an interval: what the clock shows twice fires twice, and a
+    time that is left out is made up for at the end of the gap. From one day on it is a fixed time: once.
     """
 
     makes_up = True
