@@ -31,7 +31,7 @@ import orjson
 from benchmarks.bench_map import FIELDS, FILTER, small
 from benchmarks.harness import Report
 
-RECORDS = 500_000
+RECORDS = 300_000
 NAIVE = 20_000
 ROUNDS = 5
 
