@@ -39,7 +39,7 @@ def parse(media: Media, text: str) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        value = json.loads(text, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_object)
+        value = _DECODER.decode(text)
     except NotReadable:
         raise
     except json.JSONDecodeError as error:
@@ -76,6 +76,9 @@ def _decimal(text: str) -> Decimal:
 
 def _constant(name: str) -> Any:
     raise NotReadable(f"not JSON: {name} is not a number")
+
+
+_DECODER = json.JSONDecoder(parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_object)
 
 
 def _deep(value: Any) -> bool:

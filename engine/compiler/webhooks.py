@@ -24,8 +24,7 @@ from engine.expressions import (
 )
 from engine.pipeline import ClientPlan, WebhookPlan
 
-_EVENT_NAMES = frozenset({"body", "headers"})
-_PARAM_NAMES = frozenset({"trigger"})
+_CALL_NAMES = frozenset({"trigger"})
 _REPLY_NAMES = frozenset({"records", "results", "run", "trigger", "params", "vars"})
 _REPLY_PARTS = ("status", "headers", "body")
 _HEADER_IDS = {
@@ -49,7 +48,8 @@ def compile_webhooks(project: Project, definition: PipelineDefinition) -> tuple[
 
 def compile_clients(project: Project) -> dict[str, ClientPlan]:
     """Return the callers that engine.yaml names. Raises ValueError for a key set that cannot be read."""
-    return {name: _client(project, name, value) for name, value in (project.settings.get("clients") or {}).items()}
+    named = project.settings.get("clients") or {}
+    return {name: _client(project, name, value) for name, value in named.items() if not name.startswith("x-")}
 
 
 def check_webhooks(project: Project, definition: PipelineDefinition) -> Iterator[Problem]:
@@ -144,7 +144,7 @@ def _event_id(value: Any, preset: str | None, path: NodePath, settings: Settings
     text, fact = value["value"], "what names the event is missing or empty"
     if _is_template(text):
         template = compile_template(text, (*path, "value"), settings)
-        return lambda names: _identity(template(names), fact, path)
+        return lambda names: _identity(template({"trigger": names}), fact, path)
     expression = compile_expression(text, (*path, "value"), settings)
     return lambda names: _identity(expression(names["body"]), fact, path)
 
@@ -185,12 +185,12 @@ def _is_template(text: str) -> bool:
 def _issues(trigger: Mapping[str, Any], path: NodePath, project: Project, settings: Settings) -> Iterator[Issue]:
     value, here = trigger["webhook"], (*path, "webhook")
     if "params" in trigger:
-        yield from check_template(trigger["params"], (*path, "params"), _PARAM_NAMES)
+        yield from check_template(trigger["params"], (*path, "params"), _CALL_NAMES)
     if "records" in value:
         yield from check_expression(value["records"], (*here, "records"))
     if "value" in (written := value.get("event_id") or {}):
         place, text = (*here, "event_id", "value"), written["value"]
-        yield from check_template(text, place, _EVENT_NAMES) if _is_template(text) else check_expression(text, place)
+        yield from check_template(text, place, _CALL_NAMES) if _is_template(text) else check_expression(text, place)
     if "schema" in value:
         yield from _schema_issues(project, value["schema"], (*here, "schema"))
     for index, item in enumerate(value["auth"] if isinstance(value.get("auth"), list) else ()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from engine.http.call import Address
@@ -32,6 +33,7 @@ def inside(address: Address | None, allowed: Sequence[Network]) -> bool:
     return address is not None and any(address in network for network in allowed)
 
 
+@lru_cache(4096)
 def address_of(text: str) -> Address | None:
     """Read an address as proxies write it: with a port, in brackets, IPv4 inside IPv6; None for anything else."""
     text = text.strip().strip('"')

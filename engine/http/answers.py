@@ -121,8 +121,11 @@ def _bytes(body: Any) -> tuple[bytes, str]:
     return _json(body), "application/json"
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace")
+    return _encode(value).encode("utf-8", "replace")
 
 
 def response(answer: Answer) -> web.Response:

@@ -38,8 +38,8 @@ def headers_of(request: web.BaseRequest) -> dict[str, tuple[str, ...]]:
     """Return the headers by lower-case name, as text that can be stored."""
     found: dict[str, tuple[str, ...]] = {}
     for name, value in request.headers.items():
-        key = name.lower()
-        found[key] = (*found.get(key, ()), _text(value))
+        key, text = name.lower(), value if value.isascii() else _text(value)
+        found[key] = (*found[key], text) if key in found else (text,)
     return found
 
 
@@ -110,6 +110,8 @@ def _go_on(request: web.BaseRequest) -> None:
 def media_of(headers: Mapping[str, tuple[str, ...]]) -> tuple[Media, str]:
     """Return how the body is to be read, and its charset. Raises Refusal for what nobody here reads."""
     text = (headers.get("content-type") or ("",))[0] or "application/json"
+    if text == "application/json":
+        return "json", "utf-8"
     kind, _, rest = text.partition(";")
     found = _CHARSET.search(rest)
     charset = found[1].lower() if found else "utf-8"

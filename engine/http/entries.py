@@ -49,19 +49,16 @@ class Received:
 def received(call: Call, credentials: frozenset[str], client: str | None, now: datetime) -> Received:
     """Make what is stored; a call without a body has its query as one. Raises Refusal for a body nobody reads."""
     kept = {
-        name: ", ".join(values)
+        name: values[0] if len(values) == 1 else ", ".join(values)
         for name, values in call.headers.items()
         if name not in _NEVER_KEPT and name not in credentials
     }
-    query = {name: value for name, value in call.query if name.lower() not in credentials}
-    empty = not call.body
-    media: Media = "form"
-    text = urlencode([pair for pair in call.query if pair[0].lower() not in credentials])
-    if not empty:
-        media, charset = media_of(call.headers)
-        text = text_of(call.body, charset)
+    pairs = [pair for pair in call.query if pair[0].lower() not in credentials] if call.query else []
     at = now.isoformat(timespec="milliseconds")
-    return Received(call, client, at, kept, query, media, text, empty)
+    if not call.body:
+        return Received(call, client, at, kept, dict(pairs), "form", urlencode(pairs), True)
+    media, charset = media_of(call.headers)
+    return Received(call, client, at, kept, dict(pairs), media, text_of(call.body, charset), False)
 
 
 def accept(bound: Bound, heard: Received, body: Any) -> NewEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,7 +88,7 @@ async def send(parcel: Parcel, seconds: float = 60.0) -> Heard:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.request(
-                parcel.method, parcel.url, data=parcel.body, headers=parcel.headers, allow_redirects=False
+                parcel.method, parcel.url, data=io.BytesIO(parcel.body), headers=parcel.headers, allow_redirects=False
             ) as answer,
         ):
             return Heard(answer.status, dict(answer.headers), await answer.text(errors="replace"))

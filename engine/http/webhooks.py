@@ -194,7 +194,8 @@ def _event(request: web.BaseRequest, note: _Note, answer: Answer, seconds: float
 
 
 def _printable(text: str, most: int = _LONGEST) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text[:most])
+    text = text[:most]
+    return text if text.isprintable() else "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _fault(error: Exception) -> str:

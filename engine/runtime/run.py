@@ -62,6 +62,8 @@ class Execution:
             watching = tasks.create_task(self._watch(), name="watch")
             halt = tasks.create_task(self.stopping.wait(), name="halt")
             await asyncio.wait({reading, halt}, return_when=asyncio.FIRST_COMPLETED)
+            for writer in self.writers.values():
+                await writer.uncut()
             reading.cancel()
             for writer in self.writers.values():
                 await self._end(writer, halt)

@@ -48,6 +48,7 @@ class Writer:
     _since: float = 0.0
     """When the oldest record of the buffer came."""
     _last: bool = False
+    _giving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def give(self, portion: Portion) -> None:
         """Take a portion, or wait for room. Raises what a write raises where there is no need to wait for company."""
@@ -58,7 +59,13 @@ class Writer:
             # a file: reading ahead would only leave the cache, and no write may reach over a place to cut back to
             self._buffer.append(_Span(portion))
             self._held = len(portion.keys)
-            await self._write(self._held, portion.sequence)
+            async with self._giving:
+                await self._write(self._held, portion.sequence)
+
+    async def uncut(self) -> None:
+        """Return when no write is under way that whoever gives makes itself: only then may the giver be cancelled."""
+        async with self._giving:
+            return
 
     async def work(self) -> None:
         """Write until the queue ends; once *stopping* is set, only empty it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -9,10 +10,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from engine.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = (sys.executable, "-m", "engine")
@@ -73,6 +77,14 @@ class BankHub:
         assert code is None or ended.code == code, f"exit {ended.code}\n{ended.out}\n{ended.err}"
         return ended.out
 
+    def look(self, *arguments: str) -> list[Any]:
+        """Run a command that only looks, without a process of its own, and read its JSON lines."""
+        printed = io.StringIO()
+        with mock.patch.dict(os.environ, self.environ, clear=True), redirect_stdout(printed):
+            code = main(["--project", str(self.folder), *arguments, "--json"])
+        assert code == 0, printed.getvalue()
+        return [json.loads(line) for line in printed.getvalue().splitlines() if line.strip()]
+
     def run(self, *arguments: str, code: int | None = 0) -> dict[str, Any]:
         """Run one pipeline and return its summary."""
         lines = self.engine("run", *arguments, "--json", code=code).splitlines()
@@ -89,18 +101,17 @@ class BankHub:
 
     def dead(self, *arguments: str) -> list[dict[str, Any]]:
         """List open dead letters one by one, the newest first."""
-        out = self.engine("dead-letters", "list", "--each", "--limit", "10000", "--json", *arguments)
-        return [json.loads(line) for line in out.splitlines() if line.strip()]
+        return self.look("dead-letters", "list", "--each", "--limit", "10000", *arguments)
 
     def cursor(self, pipeline: str = TRANSACTIONS) -> dict[str, Any] | None:
         """Read where a pipeline stands."""
-        found: dict[str, Any] | None = json.loads(self.engine("cursor", "show", pipeline, "--json"))["cursor"]
+        [shown] = self.look("cursor", "show", pipeline)
+        found: dict[str, Any] | None = shown["cursor"]
         return found
 
     def log(self, run: str) -> list[dict[str, Any]]:
         """Read the log of a run."""
-        out = self.engine("runs", "logs", run, "--json")
-        return [json.loads(line) for line in out.splitlines() if line.strip()]
+        return self.look("runs", "logs", run)
 
     def change(self, file: str, *changes: tuple[str, str]) -> None:
         """Change texts in a file of the project; each must stand there once."""

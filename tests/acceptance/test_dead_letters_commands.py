@@ -45,7 +45,7 @@ def replay(bank: BankHub, *arguments: str, code: int = 0) -> dict[str, Any]:
 
 
 def test_they_are_listed_by_cause(bank: BankHub, refused: list[int]) -> None:
-    causes = bank.ended("dead-letters", "list", "--json").lines
+    causes = bank.look("dead-letters", "list")
     first, second = causes
     assert (first["code"], first["message"], first["letters"]) == ("refused", "unknown category", 6)
     assert (second["code"], second["letters"]) == ("type", 3)
@@ -247,7 +247,7 @@ def test_dropped_ones_stay_in_the_history_and_are_not_sent(bank: BankHub, hub: H
     assert bank.letters() == 6
     replay(bank, "--all")
     assert len(arrived(hub)) == ROWS - 3
-    everything = bank.ended("dead-letters", "list", "--all", "--json").lines
+    everything = bank.look("dead-letters", "list", "--all")
     assert sorted(letter["status"] for letter in everything) == ["dropped"] * 3 + ["replayed"] * 6
 
 

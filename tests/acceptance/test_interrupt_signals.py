@@ -77,7 +77,7 @@ def test_a_second_signal_ends_it_at_once(bank: BankHub, hub: Hub) -> None:
     code, _, err = ended(process)
     assert (code, time.monotonic() - before < 5) == (130, True)
     assert "what was not settled is sent again by the next run" in err
-    [run] = bank.ended("runs", "--json").lines
+    [run] = bank.look("runs")
     assert run["status"] == "cancelled"
     assert bank.cursor() == bank.at(3 * BATCH)
     hub.fail()
@@ -135,7 +135,7 @@ def test_a_run_longer_than_its_time_limit_is_timed_out(bank: BankHub, hub: Hub) 
     assert 1 <= summary["seconds"] < 5
     assert summary["cursor"] == bank.cursor() == bank.at(3 * BATCH)
     assert bank.letters() == 0
-    assert [row["status"] for row in bank.ended("runs", "--json").lines] == ["timed_out"]
+    assert [row["status"] for row in bank.look("runs")] == ["timed_out"]
     hub.fail()
     bank.change(TARGET, ("time_limit: 1s", "time_limit: 30m"))
     assert bank.send()["read"] == ROWS - 3 * BATCH
@@ -152,7 +152,7 @@ def test_a_second_run_waits_and_then_names_the_first(bank: BankHub, hub: Hub) ->
     third = bank.start("cursor", "reset", TRANSACTIONS)
     assert bank.cursor() == bank.at(3 * BATCH)
     assert bank.letters() == 0
-    [run] = bank.ended("runs", "--json").lines
+    [run] = bank.look("runs")
     assert (run["status"], run["pipeline"]) == ("running", TRANSACTIONS)
     assert "started" in bank.engine("runs", "logs", run["id"])
     for looking in (["list"], ["validate"], ["runs", "show", run["id"]], ["dead-letters", "list"]):
@@ -189,4 +189,4 @@ def test_a_run_whose_process_was_killed_is_interrupted(bank: BankHub, hub: Hub) 
     assert (rest["status"], rest["read"]) == ("success", ROWS - 3 * BATCH)
     assert all_there(bank, hub)
     assert extra(hub) == 0
-    assert [row["status"] for row in bank.ended("runs", "--json").lines] == ["success", "interrupted"]
+    assert [row["status"] for row in bank.look("runs")] == ["success", "interrupted"]

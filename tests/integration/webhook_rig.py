@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -45,7 +47,9 @@ class Ticks:
         return self.now
 
 
-def write_project(folder: Path, webhook: str, *, settings: str = "", pipelines: Mapping[str, str] | None = None) -> None:
+def write_project(
+    folder: Path, webhook: str, *, settings: str = "", pipelines: Mapping[str, str] | None = None
+) -> None:
     (folder / "pipelines").mkdir(parents=True, exist_ok=True)
     if settings:
         (folder / "engine.yaml").write_text(f"engine: 1\n{settings}")
@@ -59,8 +63,9 @@ def loaded(folder: Path, environ: Mapping[str, str] | None = None) -> tuple[Rout
     project, problems = load(folder, environ=environ or {})
     for definition in project.pipelines.values():
         problems += check_webhooks(project, definition)
-    if problems:
-        return Routes(), problems
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        return Routes(), errors
     bounds = [
         Bound(name, plan)
         for name, definition in project.pipelines.items()
@@ -89,11 +94,10 @@ class Rig:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.send(path, body, named, method)
 
-    async def send(
-        self, path: str, body: bytes | str, headers: Mapping[str, str], method: str = "POST"
-    ) -> Answered:
+    async def send(self, path: str, body: bytes | str, headers: Mapping[str, str], method: str = "POST") -> Answered:
         sent = {"Content-Type": "application/json", **headers}
-        async with self.client.request(method, self.url + path, data=body, headers=sent) as answer:
+        data = io.BytesIO(body) if isinstance(body, bytes) else body
+        async with self.client.request(method, self.url + path, data=data if body else None, headers=sent) as answer:
             return Answered(answer.status, dict(answer.headers), await answer.read())
 
     async def entries(self, pipeline: str = "sales") -> list[Any]:
@@ -108,14 +112,7 @@ class Answered:
     body: bytes
 
     def json(self) -> Any:
-        import json
-
         return json.loads(self.body)
-
-
-async def idle(store: Store, stack: AsyncExitStack) -> Store:
-    await store.open(stack, "test")
-    return store
 
 
 @asynccontextmanager

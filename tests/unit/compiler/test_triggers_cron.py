@@ -213,8 +213,9 @@ def test_the_same_slots_as_cronsim(text, when):
         CronSim(text, now)
     except CronSimError:
         assume(False)
-    # where midnight is left out, cronsim loses its place in intervals: the next test has them
-    assume(name != "America/Sao_Paulo" or not Cron(text).repeats)
+    # in intervals cronsim loses its place where midnight is left out, and where clocks change by half an hour;
+    # the next test has these too
+    assume(name not in ("America/Sao_Paulo", "Australia/Lord_Howe") or not Cron(text).repeats)
     assert not differs(timer_slots({"cron": text}, name, {}), text, now, name)
 
 

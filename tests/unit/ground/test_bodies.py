@@ -31,7 +31,9 @@ def test_json_comes_back_as_it_was(value: Any, escaped: bool) -> None:
 
 def test_decimals_keep_their_digits() -> None:
     assert str(parse("json", '{"a": 1.50}')["a"]) == "1.50"
-    assert parse("json", "12345678901234567890.12345678901234567890") == Decimal("12345678901234567890.12345678901234567890")
+    assert parse("json", "12345678901234567890.12345678901234567890") == Decimal(
+        "12345678901234567890.12345678901234567890"
+    )
     assert parse("json", "1e5") == Decimal("1e5")
     assert parse("json", "0e999999") == 0
 
@@ -39,9 +41,11 @@ def test_decimals_keep_their_digits() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", "{", "[1,]", "{'a': 1}", "NaN", "[Infinity]", "-Infinity", "1e999", "1e-999", "1e999999999999", "9" * 5000,
-        "0." + "1" * 5000, '{"a": 1, "a": 2}', '[{"b": {"a": 1, "a": 1}}]', '"\\ud800"', '"\\uDFFF"', '{"\\ud83d": 1}', '"a\x00b"',
-        '"a\nb"', "[" * 101 + "]" * 101, "[" * 100000, '{"a":' * 2000 + "1" + "}" * 2000, "01", "+1", ".5", "nul", "\ufeff1", "1 2",
+        "", " ", "{", "[1,]", "{'a': 1}", "NaN", "[Infinity]", "-Infinity", "01", "+1", ".5", "nul", "\ufeff1", "1 2",
+        "1e999", "1e-999", "1e999999999999", "9" * 5000, "0." + "1" * 5000,
+        '{"a": 1, "a": 2}', '[{"b": {"a": 1, "a": 1}}]',
+        '"\\ud800"', '"\\uDFFF"', '{"\\ud83d": 1}', '"a\x00b"', '"a\nb"',
+        "[" * 101 + "]" * 101, "[" * 100000, '{"a":' * 2000 + "1" + "}" * 2000,
     ],
 )  # fmt: skip
 def test_what_is_not_json_or_not_one_thing_is_refused(text: str) -> None:

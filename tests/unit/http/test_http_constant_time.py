@@ -45,7 +45,7 @@ ALLOWED = {
     "key == name",
     "key != 'header'",
     "name not in credentials",
-    "name.lower() not in credentials",
+    "key in found",
     "pair[0].lower() not in credentials",
 }
 """What a token, a key or a parameter is called, not what it holds: nothing that opens a door."""
@@ -64,7 +64,9 @@ def _dictionary(text: str) -> bool:
 
 
 def test_no_exception_is_left_over() -> None:
-    found = {ast.unparse(node) for path in ROOM.glob("*.py") for node in comparisons(ast.parse(path.read_text("utf-8")))}
+    found = {
+        ast.unparse(node) for path in ROOM.glob("*.py") for node in comparisons(ast.parse(path.read_text("utf-8")))
+    }
     assert ALLOWED - found == set()
 
 

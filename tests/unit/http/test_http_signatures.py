@@ -49,9 +49,9 @@ def test_standard_webhooks_by_its_own_library() -> None:
 
 
 def test_what_we_send_is_what_standard_webhooks_accepts() -> None:
-    from standardwebhooks import Webhook
-
     import time
+
+    from standardwebhooks import Webhook
 
     now = int(time.time())
     headers = sign({"preset": "standard_webhooks", "secret": STANDARD}, call(), now, "msg_1")
@@ -142,7 +142,9 @@ def test_github_as_published() -> None:
     )
     assert why({"preset": "github", "secret": "It's a Secret to Everybody"}, made) == ""
     legacy = hmac.new(b"It's a Secret to Everybody", b"Hello, World!", hashlib.sha1).hexdigest()
-    assert why({"preset": "github", "secret": "It's a Secret to Everybody"}, call(x_hub_signature=f"sha1={legacy}")) != ""
+    assert (
+        why({"preset": "github", "secret": "It's a Secret to Everybody"}, call(x_hub_signature=f"sha1={legacy}")) != ""
+    )
 
 
 def test_shopify_as_its_documentation_computes_it() -> None:

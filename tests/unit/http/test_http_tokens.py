@@ -102,7 +102,12 @@ def test_a_keys_name_only_chooses_among_ours(name: Any) -> None:
 
 def test_keys_that_a_token_brings_are_not_looked_at() -> None:
     jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(OTHER.public_key()))
-    for more in ({"jku": "http://127.0.0.1:9/keys"}, {"x5u": "http://127.0.0.1:9/cert"}, {"jwk": jwk}, {"x5c": ["MII"]}):
+    for more in (
+        {"jku": "http://127.0.0.1:9/keys"},
+        {"x5u": "http://127.0.0.1:9/cert"},
+        {"jwk": jwk},
+        {"x5c": ["MII"]},
+    ):
         assert why(OPTIONS, made(private(OTHER), headers=more)) != ""
         assert why(OPTIONS, made(headers=more)) == ""
 

@@ -103,7 +103,6 @@ class World:
         lanes = {settlement.lease.lane: settlement.checkpoint} | {lease.lane: point for lease, point in settlement.also}
         if "p/targets" in lanes:
             self.places = lanes.pop("p/targets")
-        self.completed = self.completed or (settlement.run is not None and settlement.run.status in ENDED)
         for lane, point in lanes.items():
             if not lane.endswith("/replay") and point:
                 self._check(lane, point)
@@ -181,6 +180,7 @@ class World:
         async with AsyncExitStack() as stack:
             store = self.open_store()
             await store.open(stack, f"life {len(self.results)}")
+            await self._recall(store)
             runtime = Runtime(
                 Watched(store, self), lambda event: None, Path(), random=lambda: 0.5, clock=self._clock,
                 now=lambda: datetime(2026, 1, 1, tzinfo=UTC), sleep=_no_sleep,
@@ -198,8 +198,18 @@ class World:
                 self.interrupted += 1
             if not self.dead:
                 await self._told(store, result)
+            await store.release([])  # whatever a cancelled call had begun to write is written now
+            runs, _ = await store.find("runs", Where(), Page(1000))
+            self.completed = any(run.status in ENDED for run in runs)
         self.results.append(result)
         return result
+
+    async def _recall(self, store: Any) -> None:
+        """What a settlement that was cut off would have moved did not move, unless the store has it."""
+        lanes, _ = await store.find("lanes", Where(), Page(1000))
+        points = {row.lane: row.checkpoint for row in lanes}
+        self.stands = ((points.get("p/cursor") or {}).get("cursor") or {"at": None})["at"]
+        self.places = points.get("p/targets")
 
     async def _told(self, store: Any, result: Mapping[str, Any] | None) -> None:
         """However a run ends, its row says so."""

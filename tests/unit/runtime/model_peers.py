@@ -166,6 +166,8 @@ class Watched:
         fault = world.next_settle()
         for _ in range(world.scenario.slow):
             await asyncio.sleep(0)
+        if world.dead:
+            raise StoreFailed("the process is dead")
         if fault.startswith("full"):
             await asyncio.sleep(0)
             raise StoreFull("no space")

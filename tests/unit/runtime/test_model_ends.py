@@ -255,7 +255,9 @@ async def test_a_store_that_failed_is_left_alone_and_the_run_raises_it():
         assert [e.status for e in bench.events if isinstance(e, RunFinished)] == ["failed"]
 
 
-@pytest.mark.parametrize("odd", [float("nan"), float("inf"), "\ud800", {1, 2}, object()], ids=repr)
+@pytest.mark.parametrize(
+    "odd", [float("nan"), float("inf"), "\ud800", {1, 2}, object()], ids=lambda odd: type(odd).__name__
+)
 async def test_a_refused_record_that_no_store_can_hold_does_not_fail_the_run(bench, odd):
     def refuse(call, load):
         return Receipt(rejected={0: f"cannot take {odd}"})

@@ -16,13 +16,13 @@ from .model import played
 from .model_draws import FILES, drawn, few_interruptions, many_letters, memory, replayed_scenarios, replays, scenarios
 
 
-@drawn(100)
+@drawn(80)
 @given(scenarios())
 def test_nothing_is_lost_and_no_checkpoint_stands_too_far(scenario):
     assert played(scenario, memory()).problems == []
 
 
-@drawn(100)
+@drawn(80)
 @given(FILES)
 def test_a_file_holds_every_record_once_after_whatever_happened(scenario):
     assert played(scenario, memory()).problems == []
@@ -34,7 +34,7 @@ def test_an_interruption_repeats_at_most_the_writes_in_flight_and_not_yet_settle
     assert played(scenario, memory()).problems == []
 
 
-@drawn(60)
+@drawn(40)
 @given(many_letters())
 def test_every_dead_letter_is_there_once_although_settlements_are_cut_off(scenario):
     assert played(scenario, memory()).problems == []
