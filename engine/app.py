@@ -12,8 +12,8 @@ from pathlib import Path
 
 from engine.compiler.compile import compile_pipeline, compile_remote
 from engine.definition.model import Project
-from engine.errors import Unavailable
-from engine.events import BatchDelivered, BatchRead, Emit, Event, Settled
+from engine.errors import StoreError, Unavailable
+from engine.events import BatchDelivered, BatchRead, Emit, Event, Noted, Settled
 from engine.ids import new_id
 from engine.net.egress import Egress
 from engine.pipeline import Pipeline
@@ -70,7 +70,10 @@ async def open_app(project: Project, *, emit: Emit, wait: float = 10.0) -> Async
         store = _store(project, wait)
         await store.open(stack, f"{os.getpid()}-{new_id()}")
         yield App(project, store, _runtime(project, store, emit))
-        await tidy(store, limits(_retention(project), datetime.now(UTC)))
+        try:
+            await tidy(store, limits(_retention(project), datetime.now(UTC)))
+        except StoreError as error:  # what was to be done is done; old history can wait for the next time
+            emit(Noted("", "", "warning", "retention", f"old history was not removed: {error}"))
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from engine.compiler.params import ParamsSource, params_checker
 from engine.compiler.registry import connector
 from engine.connector import Connector, Context
 from engine.definition.model import ConnectionDefinition, Cursor, PipelineDefinition, Project, Target, Use
-from engine.errors import Unavailable
+from engine.errors import RecordError, Unavailable
 from engine.expressions import (
     Settings,
     compile_condition,
@@ -158,5 +158,12 @@ def _cursor(cursor: Cursor, settings: Settings) -> CursorPlan:
         reset = lambda names: always  # noqa: E731  (a constant function needs no name of its own)
     else:
         template = compile_template(cursor.reset, ("source", "cursor", "reset"), settings)
-        reset = lambda names: template(names) is True  # noqa: E731
+        reset = lambda names: _true_or_false(template(names))  # noqa: E731
     return CursorPlan(cursor.fields, cursor.initial, cursor.lookback, cursor.lookback_is_time, reset)
+
+
+def _true_or_false(value: Any) -> bool:
+    if not isinstance(value, bool):
+        fact = f"cursor.reset gives {value!r}, not true or false"
+        raise RecordError("type", fact, "source.cursor.reset")
+    return value

@@ -99,7 +99,8 @@ class Webhooks:
             raise answers.closing(answers.later(503, "unavailable", "too much waits for the disk", 1.0))
         route = self.routes.find(path, request.method)
         note.pipelines = tuple(dict.fromkeys(bound.pipeline for bound in route.bounds))
-        self._limit(route, path, neighbourhood(address))
+        if route.rate_limit is not None:
+            self._limit(route, path, neighbourhood(address))
         most = route.max_body if self.largest is None else min(route.max_body, self.largest)
         check_head(request, headers, most)
         size = request.content_length or 0

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine import codec
 from engine.connector import Target
-from engine.errors import LeaseLost, Unavailable
+from engine.errors import LeaseLost, Misconfigured, Unavailable
 from engine.pipeline import Pipeline
 from engine.record import Checkpoint
 from engine.runtime.cursor import later
@@ -142,3 +142,13 @@ async def _advance(store: Store, pipeline: Pipeline, own: Mapping[str, Any]) -> 
     plan = pipeline.source.cursor
     forward = plan is not None and later(own, main.cursor, plan.fields)
     return main.held, {"cursor": own} if forward else main.checkpoint
+
+
+def refuse_replacing(targets: Mapping[str, Target]) -> None:
+    """Raise Misconfigured where a replay would leave only the replayed records of what a whole run wrote."""
+    for name, target in targets.items():
+        if target.at_end:
+            raise Misconfigured(
+                f"{name} is written anew by every run: a replay would leave nothing but the replayed records in it; "
+                "run the whole pipeline again, or let the target append"
+            )

@@ -4,7 +4,7 @@ import pytest
 
 from engine.compiler.compile import compile_pipeline, fingerprint
 from engine.definition.loader import load
-from engine.errors import DefinitionError, Unavailable
+from engine.errors import DefinitionError, RecordError, Unavailable
 from engine.policy import CircuitBreaker
 
 CONNECTIONS = """\
@@ -112,3 +112,10 @@ def test_a_connector_that_is_not_there_says_so():
 
     with pytest.raises(Unavailable, match="no connector 'nothing'"):
         connector("nothing")
+
+
+def test_a_reset_that_is_a_text_is_an_error_not_a_silent_no(tmp_path):
+    text = PIPELINE.replace("{{ params.full }}", "{{ params.shop }}")
+    _, pipeline = compiled(tmp_path, text)
+    with pytest.raises(RecordError, match="not true or false"):
+        pipeline.source.cursor.reset({"params": {"shop": "a"}, "trigger": {}, "run": {}, "vars": {}})

@@ -482,3 +482,17 @@ async def test_after_a_complete_run_a_file_is_its_owners_again(bench):
     await bench.run(pipeline)
     assert append.resumed == [None, None]
     assert len(bench.kept) == 11
+
+
+async def test_a_replay_never_replaces_a_whole_file_by_a_few_records(bench):
+    def refuse(call, load):
+        return Receipt(rejected={0: "no"})
+
+    target = bench.target(refuse, traits={"at_end": True})
+    await bench.run(bench.pipeline(rows(20), targets=[target]))
+    kept = list(bench.kept)
+    await bench.store.amend(Where(pipeline="p"), "replay")
+    result = await bench.run(bench.pipeline([], targets=[bench.target(traits={"at_end": True})]), replay=True)
+    assert result.summary["error"]["code"] == "misconfigured"
+    assert "run the whole pipeline again" in result.summary["error"]["message"]
+    assert bench.kept == kept

@@ -1,4 +1,4 @@
-"""The inline source and the console target."""
+"""The console target."""
 
 from __future__ import annotations
 
@@ -10,32 +10,16 @@ from typing import Any
 
 import pytest
 
-from connectors import console, inline
+from connectors import console
 from connectors.console import ConsoleTarget
-from connectors.inline import InlineSource
 from engine.connector import Context
 from engine.errors import Disconnected, RecordError
 from engine.record import Outgoing
-from tests.connectors.contract import SchemaContract, SourceCase, SourceContract, TargetCase, TargetContract
-
-ROWS = [{"id": n} for n in range(600)]
+from tests.connectors.contract import SchemaContract, TargetCase, TargetContract
 
 
 def load(records: Sequence[Any]) -> Outgoing:
     return Outgoing(records, [None] * len(records), [{"n": n} for n in range(len(records))], records)
-
-
-class TestInlineContract(SourceContract):
-    @pytest.fixture
-    def case(self) -> SourceCase:
-        async def make(stack: AsyncExitStack) -> InlineSource:
-            return InlineSource(Context("p"), rows=ROWS)
-
-        return SourceCase(make, records=ROWS)
-
-
-class TestInlineSchema(SchemaContract):
-    connector = inline.CONNECTOR
 
 
 class TestConsoleContract(TargetContract):
@@ -57,11 +41,6 @@ class TestConsoleContract(TargetContract):
 
 class TestConsoleSchema(SchemaContract):
     connector = console.CONNECTOR
-
-
-async def test_anything_may_be_a_row() -> None:
-    batches = [batch async for batch in InlineSource(Context("p"), rows=[1, "a", None, [2]]).read(None)]
-    assert [record for batch in batches for record in batch.records] == [1, "a", None, [2]]
 
 
 async def test_records_are_printed_with_their_digits(capsys: pytest.CaptureFixture[str]) -> None:
