@@ -95,6 +95,8 @@ async def _acquire(store: Store, lane: str) -> Lease:
 
 async def resume(store: Store, position: Position, targets: Mapping[str, Target]) -> None:
     """Bring every target to where it was left. Raises ConnectorError, Unavailable."""
+    if position.replay:
+        _refuse_replacing(targets)
     if any(target.rewinds for target in targets.values()):
         position.beside = await _acquire(store, f"{position.lane.split('/')[0]}/targets")
         position.places = (await store.load(position.beside)).checkpoint or {}
@@ -144,7 +146,7 @@ async def _advance(store: Store, pipeline: Pipeline, own: Mapping[str, Any]) -> 
     return main.held, {"cursor": own} if forward else main.checkpoint
 
 
-def refuse_replacing(targets: Mapping[str, Target]) -> None:
+def _refuse_replacing(targets: Mapping[str, Target]) -> None:
     """Raise Misconfigured where a replay would leave only the replayed records of what a whole run wrote."""
     for name, target in targets.items():
         if target.at_end:

@@ -196,8 +196,6 @@ class Run:
         source = None if self.position.replay else await opener.source()
         ends = {plan.id: await opener.target(plan) for plan in self.pipeline.targets}
         targets = {name: target for name, (target, _) in ends.items()}
-        if self.position.replay:
-            positions.refuse_replacing(targets)
         await positions.resume(self.shared.store, self.position, targets)
         ledger: Ledger[DeadLetter] = Ledger(lenient=self.position.replay)
         self._settler = self._make_settler(ledger, targets, source)
