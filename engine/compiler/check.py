@@ -6,6 +6,7 @@ from collections.abc import Iterator, Set
 
 from engine.compiler.facts import expression_settings
 from engine.compiler.triggers import check_triggers
+from engine.compiler.webhooks import check_webhooks
 from engine.definition.model import PipelineDefinition, Project, Use
 from engine.errors import Path as NodePath
 from engine.errors import Problem, dotted
@@ -45,6 +46,7 @@ def _pipeline(project: Project, definition: PipelineDefinition) -> Iterator[Prob
             issue.hint,
         )
     yield from check_triggers(definition, project.settings.get("calendars"))
+    yield from check_webhooks(project, definition)
 
 
 def _issues(definition: PipelineDefinition, settings: Settings) -> Iterator[Issue]:
