@@ -54,7 +54,9 @@ def test_no_kill_loses_a_record_or_repeats_more_than_three_batches(tmp_path, hub
     print(f"seed {seed}")
     chance = random.Random(seed)
     bank = prepared(tmp_path, hub, bank_db)
-    moments = sorted(chance.sample(range(500, TRANSACTIONS - 1000), KILLS))
+    # one in each stretch of the run, at least five batches apart, so that each kill hits a run of its own
+    stretch = (TRANSACTIONS - 1000) // KILLS
+    moments = [500 + number * stretch + chance.randrange(stretch - 5 * BATCH) for number in range(KILLS)]
     last, worst = 0, 0
     for moment in moments:
         extra, ended = killed_when(bank, hub, moment)
