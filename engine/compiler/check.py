@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 
 from engine.compiler.facts import expression_settings
-from engine.compiler.triggers import check_triggers
-from engine.compiler.webhooks import check_webhooks
 from engine.definition.model import PipelineDefinition, Project, Use
 from engine.errors import Path as NodePath
 from engine.errors import Problem, dotted
@@ -45,8 +43,19 @@ def _pipeline(project: Project, definition: PipelineDefinition) -> Iterator[Prob
             issue.message,
             issue.hint,
         )
-    yield from check_triggers(definition, project.settings.get("calendars"))
-    yield from check_webhooks(project, definition)
+    yield from _triggers(project, definition)
+
+
+def _triggers(project: Project, definition: PipelineDefinition) -> Iterator[Problem]:
+    """Load what knows triggers only where there are any: validate is short."""
+    if definition.triggers:
+        from engine.compiler.triggers import check_triggers
+
+        yield from check_triggers(definition, project.settings.get("calendars"))
+    if any("webhook" in trigger for trigger in definition.triggers):
+        from engine.compiler.webhooks import check_webhooks
+
+        yield from check_webhooks(project, definition)
 
 
 def _issues(definition: PipelineDefinition, settings: Settings) -> Iterator[Issue]:
