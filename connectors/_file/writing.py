@@ -78,7 +78,9 @@ def _texts(records: Sequence[Any]) -> tuple[list[bytes], dict[int, str]]:
     try:
         texts = [orjson.dumps(record, default=_digits) for record in records]
         # orjson writes NaN as null, so only a text with a null in it can hide one
-        if not any(_hides(record) for record, text in zip(records, texts, strict=True) if b"null" in text):
+        if b"null" not in b"".join(texts) or not any(
+            _hides(record) for record, text in zip(records, texts, strict=True) if b"null" in text
+        ):
             return texts, {}
     except TypeError:
         pass
