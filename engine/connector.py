@@ -8,7 +8,6 @@ compiled (``Template``, ``Expression``), never as text.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -66,7 +65,6 @@ class Context:
     egress: Any = None
     """An ``engine.net`` egress policy; None means its default."""
     clock: Callable[[], float] = time.monotonic
-    random: Callable[[], float] = random.random
     pipeline: str = ""
     """The pipeline's name, empty for a connection."""
     target: str = ""

@@ -44,7 +44,7 @@ class FileSource(BaseSource):
         header: bool = True,
         columns: Sequence[str] | None = None,
         records: Expression | None = None,
-        numbers: Literal["double", "exact"] = "double",
+        numbers: Literal["fast", "exact"] = "fast",
         max_record: int = 16 * 1024**2,
         max_size: int = 256 * 1024**2,
     ) -> None:

@@ -13,4 +13,4 @@ made = app._runtime
 app._runtime = lambda *arguments: replace(made(*arguments), settling=False)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
