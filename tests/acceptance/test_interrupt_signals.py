@@ -186,7 +186,9 @@ def test_a_run_whose_process_was_killed_is_interrupted(bank: BankHub, hub: Hub) 
     process.communicate()
     hub.fail()
     rest = bank.send()
-    assert (rest["status"], rest["read"]) == ("success", ROWS - 3 * BATCH)
+    assert rest["status"] == "success"
+    # three writes were taken; the kill may come before the commit of the last two of them
+    assert ROWS - 3 * BATCH <= rest["read"] <= ROWS - BATCH
     assert all_there(bank, hub)
     assert extra(hub) == 0
     assert [row["status"] for row in bank.look("runs")] == ["success", "interrupted"]
