@@ -138,13 +138,9 @@ def _own_transactions(made: Engine, begin: str | None) -> None:
 
 def look(where: Address) -> None:
     """Say at once what keeps a SQLite file from being opened. Raises Misconfigured."""
-    if where.file is None:
-        return
-    try:
-        os.close(os.open(where.file, os.O_RDONLY | os.O_NONBLOCK))
-    except OSError:
-        raise Misconfigured(f"{where.label}: {_unopened(where.file)}") from None
-    if not where.file.is_file():
+    # never opened to see: closing any descriptor of the file drops the locks SQLite holds for this whole process, and
+    # then another program takes the write-ahead log away under it
+    if where.file is not None and not (where.file.is_file() and os.access(where.file, os.R_OK)):
         raise Misconfigured(f"{where.label}: {_unopened(where.file)}")
 
 
