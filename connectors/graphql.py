@@ -12,6 +12,7 @@ from engine.errors import ConnectorError, Misconfigured, RecordError, Rejected, 
 from engine.net.answers import judge, retry_after
 from engine.net.client import Answer
 from engine.net.jsontext import NotJson, decode
+from engine.net.operation import RequestOperation
 from engine.net.paging import Page, Paging, Turn
 from engine.net.reading import rows
 from engine.net.request import Request, json_body
@@ -75,7 +76,10 @@ class GraphqlSource(BaseSource):
         )
         document = _document(answer, exact=self._exact)
         errors = _errors(document)
-        failure = _unread(errors, answer) if errors else judge(answer.status, answer.headers, answer.what)
+        asks_for_record = "record" in self.context.names
+        failure = (
+            _unread(errors, answer, asks_for_record) if errors else judge(answer.status, answer.headers, answer.what)
+        )
         if failure is not None:
             raise failure
         return answer, document
@@ -126,9 +130,26 @@ class GraphqlTarget(RequestTarget):
         return TAKEN if self._results is None else self._results.read(document, keys)
 
 
-def _unread(errors: Sequence[Mapping[str, Any]], answer: Answer) -> ConnectorError:
+class GraphqlCall(RequestOperation):
+    """Sends one mutation for one record, for its effect and its answer."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        mutation: str,
+        variables: Template | None = None,
+        path: str = "/graphql",
+        results: Mapping[str, Expression] | None = None,
+    ) -> None:
+        super().__init__(GraphqlTarget(context, mutation=mutation, variables=variables, path=path, results=results))
+
+
+def _unread(errors: Sequence[Mapping[str, Any]], answer: Answer, asks_for_record: bool) -> ConnectorError:
     """Say what top-level errors mean for a query: half an answer is none."""
     says = answer.hide(f"{answer.what} with errors: {_words(errors)}")
+    if asks_for_record and _codes(errors) == {"BAD_USER_INPUT"}:
+        return Rejected(says)
     if _codes(errors) & (_FORBIDDEN | _REFUSED):
         return Misconfigured(says)
     return Transient(says, retry_after(answer.headers))
@@ -191,4 +212,4 @@ def _variables(template: Template | None, names: Names) -> dict[str, Any]:
 
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/graphql-response+json, application/json"}
 
-CONNECTOR = Connector("graphql", source=GraphqlSource, target=GraphqlTarget, connections=("http",))
+CONNECTOR = Connector("graphql", source=GraphqlSource, target=GraphqlTarget, call=GraphqlCall, connections=("http",))

@@ -11,13 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from engine.connector import BaseSource, Connector, Context, Expression, Names, Template
-from engine.errors import Misconfigured, RecordError, Rejected, Uncertain
+from engine.errors import ConnectorError, Misconfigured, RecordError, Rejected, Uncertain
 from engine.net.answers import judge
 from engine.net.asking import Asking
 from engine.net.auth import credentials
 from engine.net.client import MAX_RESPONSE, Access, Answer, Client
 from engine.net.egress import Egress
 from engine.net.jsontext import NotJson, decode
+from engine.net.operation import RequestOperation
 from engine.net.paging import Page, Paging, Turn
 from engine.net.reading import lines, rows
 from engine.net.request import Request, json_body, path_text, query_pairs
@@ -29,6 +30,8 @@ from engine.record import NO_META, TAKEN, Batch, Checkpoint, Receipt
 
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _EXCERPT = 1200
+_NOTHING = frozenset({204, 404, 410})
+"""Answers that have no records: of the last two only those to a question about one record come so far."""
 
 
 class HttpConnection:
@@ -177,7 +180,7 @@ class HttpSource(BaseSource):
 
     async def _whole(self, request: Request, page: Page) -> AsyncGenerator[list[Any], None]:
         answer, document = await self.context.call(partial(self._ask, request))
-        records = [] if answer.status == 204 else rows(self._records, document, answer.what)
+        records = [] if answer.status in _NOTHING else rows(self._records, document, answer.what)
         page.document, page.headers, page.url = document, answer.headers, answer.url
         page.add(records)
         yield records
@@ -194,9 +197,11 @@ class HttpSource(BaseSource):
 
     async def _ask(self, request: Request) -> tuple[Answer, Any]:
         answer = await self._client.send(request)
-        _readable(answer.status, answer.headers, answer.what)
-        if answer.status == 204:
+        over_record = _over_record(self._asking.path, self.context.names)
+        failure = judge(answer.status, answer.headers, answer.what, path_from_record=over_record)
+        if answer.status in _NOTHING and (failure is None or isinstance(failure, Rejected)):
             return answer, None
+        _readable(failure, of_record="record" in self.context.names)
         try:
             return answer, decode(answer.body, exact=self._exact)
         except NotJson as error:
@@ -208,7 +213,8 @@ class HttpSource(BaseSource):
         if 200 <= stream.status < 300:
             return stream
         try:
-            _readable(stream.status, stream.headers, stream.what + self._client.excerpt(await stream.read(_EXCERPT)))
+            what = stream.what + self._client.excerpt(await stream.read(_EXCERPT))
+            _readable(judge(stream.status, stream.headers, what))
         finally:
             stream.close()
         return stream
@@ -272,6 +278,29 @@ class HttpTarget(RequestTarget):
         return self._results.read(document, keys)
 
 
+class HttpCall(RequestOperation):
+    """Sends one request for one record, for its effect and its answer."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        url: str | None = None,
+        method: str = "POST",
+        path: Template | None = None,
+        query: Template | None = None,
+        headers: Template | None = None,
+        json: Template | None = None,
+        form: Template | None = None,
+        text: Template | None = None,
+        results: Mapping[str, Expression] | None = None,
+        idempotency: Mapping[str, str] | None = None,
+    ) -> None:
+        bodies = {"json": json, "form": form, "text": text}
+        asked = {"url": url, "method": method, "path": path, "query": query, "headers": headers, **bodies}
+        super().__init__(HttpTarget(context, **asked, results=results, idempotency=idempotency))  # type: ignore[arg-type]
+
+
 async def _session(context: Context, url: str | None, stack: AsyncExitStack) -> Client:
     """Return the connection's session, or a new one for a bare *url*."""
     if url is None:
@@ -283,13 +312,19 @@ async def _session(context: Context, url: str | None, stack: AsyncExitStack) -> 
     return client
 
 
-def _readable(status: int, headers: Mapping[str, str], what: str) -> None:
-    """Raise unless an answer to a read succeeded; a refused question is a mistake in the pipeline."""
-    failure = judge(status, headers, what)
-    if isinstance(failure, Rejected):
+def _readable(failure: ConnectorError | None, *, of_record: bool = False) -> None:
+    """Raise what went wrong with a read. A refusal is a mistake in the pipeline, or *of_record* of that one."""
+    if isinstance(failure, Rejected) and not of_record:
         raise Misconfigured(str(failure))
     if failure is not None:
         raise failure
+
+
+def _over_record(path: Template | None, names: Names) -> bool:
+    """Whether a lookup's path is written over the record it asks for."""
+    return "record" in names and _needs_record(
+        path, {name: value for name, value in names.items() if name not in ("record", "input", "meta")}
+    )
 
 
 def _needs_record(path: Template | None, names: Names) -> bool:
@@ -303,4 +338,6 @@ def _needs_record(path: Template | None, names: Names) -> bool:
     return False
 
 
-CONNECTOR = Connector("http", source=HttpSource, target=HttpTarget, connection=HttpConnection, connections=("http",))
+CONNECTOR = Connector(
+    "http", source=HttpSource, target=HttpTarget, connection=HttpConnection, call=HttpCall, connections=("http",)
+)

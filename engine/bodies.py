@@ -50,7 +50,7 @@ def _json(text: str) -> Any:
         raise NotReadable("a number has too many digits") from None
     if text.count("[") + text.count("{") > DEPTH and _deep(value):
         raise NotReadable(f"nested more than {DEPTH} deep")
-    if _SURROGATE.search(text) and not _unicode(value):
+    if "\\u" in text and _SURROGATE.search(text) and not _unicode(value):
         raise NotReadable("a text has half a surrogate pair, which no Unicode text can hold")
     return value
 
@@ -63,6 +63,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _decimal(text: str) -> Decimal:
+    if len(text) < _EXPONENT and "e" not in text and "E" not in text:
+        return Decimal(text)  # most: nothing can be wrong with it
     if len(text) > _DIGITS:
         raise NotReadable("a number has too many digits")
     try:

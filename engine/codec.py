@@ -35,7 +35,23 @@ def encode(value: Any) -> str:
 
     Raises TypeError for anything else, ValueError for NaN and infinities.
     """
-    return json.dumps(_wrap(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text = _PLAIN.encode(value)
+    except TypeError:
+        return _EXACT.encode(_wrap(value))
+    # an object that looks like a tag is rare, and so is the word
+    return _EXACT.encode(_wrap(value)) if _TAG in text else text
+
+
+def _not_plain(value: Any) -> Any:
+    raise TypeError
+
+
+_EXACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_PLAIN = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False, default=_not_plain
+)
+"""Writes what JSON has itself, in one go; circular data ends in a RecursionError either way."""
 
 
 def decode(text: str) -> Any:

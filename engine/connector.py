@@ -98,6 +98,24 @@ class Source(Protocol):
         """Acknowledge upstream: called only after the store has *checkpoint*."""
 
 
+class Operation(Protocol):
+    """What a step ``call`` does: one call with an effect for each record. One instance serves one run."""
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Prepare; push every cleanup on *stack*."""
+
+    async def call(self, names: Names, key: str | None) -> Any:
+        """Do it for the record in *names*; return the answer as plain data. Raises ConnectorError, RecordError."""
+        ...
+
+    def show(self, names: Names, key: str | None) -> Any:
+        """Return what would be called, as plain data without credentials; may come without ``open``.
+
+        Raises RecordError.
+        """
+        ...
+
+
 class Target(Protocol):
     """Where records go. One instance serves one run."""
 
@@ -173,6 +191,7 @@ class Connector:
     target: Callable[..., Target] | None = None
     connection: Callable[..., Connection] | None = None
     """Builds connections of this kind."""
+    call: Callable[..., Operation] | None = None
     connections: tuple[str, ...] = ()
     """The kinds of connection its source and target work over; empty: its own kind, where it has one."""
     batch: int = 1

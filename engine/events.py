@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.errors import Problem
+
 RunStatus = Literal[
     "queued", "running", "cancelling", "success", "partial", "empty", "failed", "timed_out", "cancelled", "interrupted"
 ]
@@ -98,6 +100,73 @@ class RunFinished(Event):
     """The shape of ``engine run --json``."""
 
 
+@dataclass(frozen=True, slots=True)
+class LaneHeld(Event):
+    """Accepted work waits in order: its target cannot take it now. Said once, and again when the reason changes."""
+
+    lane: str
+    code: str
+    """``disconnected``, ``transient``, ``misconfigured``, ``circuit-open`` …"""
+    reason: str
+    subject: str = ""
+    """The connection, or the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFreed(Event):
+    """A held lane goes on."""
+
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fired(Event):
+    """A trigger's firing is on disk; *run* is empty."""
+
+    trigger: str
+    kind: str
+    """``cron``, ``every``, ``after`` …"""
+    slot: str | None
+    lag: float
+    """Seconds after its moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped(Event):
+    """A firing starts no run: *reason* says why."""
+
+    trigger: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The files changed, and the engine follows."""
+
+    pipelines: int
+    changed: tuple[str, ...]
+    """Pipelines that are new or differ."""
+    removed: tuple[str, ...]
+    seconds: float
+    ignored: tuple[str, ...] = ()
+    """Keys of engine.yaml that changed and need a new start."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadFailed:
+    """The files changed and have problems: what was loaded before keeps running."""
+
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreChanged:
+    """The store is ``full``, ``failed``, or ``ok`` again."""
+
+    state: Literal["ok", "full", "failed"]
+    reason: str = ""
+
+
 WebhookOutcome = Literal[
     "accepted",
     "duplicate",
@@ -139,4 +208,9 @@ class WebhookAnswered:
     seconds: float = 0.0
 
 
+Told = Event | WebhookAnswered | Reloaded | ReloadFailed | StoreChanged
+"""All that a serving engine says."""
+
 Emit = Callable[[Event], None]
+
+Tell = Callable[[Told], None]

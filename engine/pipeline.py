@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, Literal, Protocol
 
-from engine.connector import Context, Source, Target
+from engine.connector import Context, Names, Operation, Source, Target
 from engine.errors import Place
 from engine.policy import CircuitBreaker, RateLimit, Resilience
 from engine.record import Emission, Meta, Record
@@ -106,6 +106,63 @@ class TargetPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class CachePlan:
+    """How long a lookup remembers answers, and how many."""
+
+    ttl: float
+    """Seconds."""
+    size: int
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class LookupPlan:
+    """A step that asks a source for each record; it stands between pure stages. Equal only to itself."""
+
+    label: str
+    """As a stage's; a record that fails here enters here again."""
+    connector: str
+    remote: Remote | None
+    resilience: Resilience
+    build: Callable[[Context], Source]
+    """The source it makes reads ``context.names`` anew in every ``read``."""
+    question: Callable[[Names], Any]
+    """names → plain data; equal questions have equal answers. Raises RecordError."""
+    into: tuple[str, ...]
+    """The path of the field that gets what is found."""
+    when: Condition | None = None
+    match: Key | None = None
+    """The record's values that a row must have, as one text; None: every row of the answer."""
+    row_match: Callable[[Record], str | None] = lambda row: None
+    """The same of a row, None for one that matches nothing. Raises RecordError."""
+    many: bool = False
+    """All rows as a list, not the one."""
+    cache: CachePlan | None = None
+    missing: Literal["reject", "null"] = "reject"
+    retry_for: float | None = None
+    """Seconds to ask again for, where nothing is found."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallPlan:
+    """A step that does something in a remote system for each record; it stands between pure stages."""
+
+    label: str
+    connector: str
+    remote: Remote | None
+    resilience: Resilience
+    build: Callable[[Context], Operation]
+    into: tuple[str, ...] = ()
+    """The path of the field that gets the answer; empty: nobody wants it."""
+    when: Condition | None = None
+    key: Key | None = None
+    """Makes doing it again harmless."""
+
+
+AskPlan = LookupPlan | CallPlan
+"""A stage that is not pure."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimerPlan:
     """A trigger that time fires: ``cron`` or ``every``."""
 
@@ -122,6 +179,9 @@ class TimerPlan:
     """names (``trigger``) → the run's params."""
     pipeline: str = ""
     """Whose trigger it is; with the id and the slot it decides the jitter of a firing."""
+    kind: Literal["cron", "every"] = "cron"
+    rule: str = ""
+    """Equal where the slots follow from equal words; a trigger whose rule changed begins anew, as if it were new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +246,7 @@ class Pipeline:
     name: str
     fingerprint: str
     source: SourcePlan
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage | AskPlan, ...]
     targets: tuple[TargetPlan, ...]
     timezone: tzinfo
     params: Mapping[str, Any]
@@ -206,5 +266,9 @@ class Pipeline:
     after: tuple[AfterPlan, ...] = ()
     webhooks: tuple[WebhookPlan, ...] = ()
     overlap: Overlap = "skip"
+    max_age: float | None = None
+    """Seconds after which accepted work that waits becomes dead letters."""
+    renamed_from: str | None = None
+    """The name it had before: its state goes on under this one."""
     inactive: tuple[str, ...] = ()
     """Keys that only the server acts on: ``triggers``, ``promises``."""

@@ -14,6 +14,8 @@ ON_TIME = 60.0
 """Seconds that a firing may be late and still is not missed: a busy process is not an absent one."""
 CAP = 100
 _SPARE = 4
+_COUNTED = 12
+"""So many slots that nobody makes up for are counted exactly."""
 
 
 class Due(NamedTuple):
@@ -24,7 +26,7 @@ class Due(NamedTuple):
     last: datetime
     """To be remembered, and given the next time: every slot up to it is dealt with."""
     passed: int = 0
-    """Slots that are not made up for: too old, too many, or nobody asked for it. Not counted beyond ``4 * cap``."""
+    """Slots that are not made up for: too old, too many, or nobody asked for it. Of many not all are counted."""
 
 
 def moment(plan: TimerPlan, slot: datetime) -> datetime:
@@ -56,15 +58,17 @@ def judge(plan: TimerPlan, last: datetime | None, now: datetime, cap: int = CAP)
     """
     if last is None:
         return Due([], now)
-    slots = _newest(plan.next_after, last, now, cap)
+    # one more than is wanted: the newest may be put off
+    slots, least = _newest(plan.next_after, last, now, cap + 1 if plan.missed == "all" else 2)
     if slots and moment(plan, slots[-1]) > now:
         slots.pop()
+        least -= 1
     if not slots:
         return Due([], last)
     oldest = now - timedelta(seconds=min(_patience(plan) + plan.jitter, 10**10))
     kept = slots[-cap:] if plan.missed == "all" else slots[-1:]
     kept = [slot for slot in kept if slot >= oldest]
-    return Due(kept, slots[-1], len(slots) - len(kept))
+    return Due(kept, slots[-1], least - len(kept))
 
 
 def due(plan: TimerPlan, last: datetime | None, now: datetime, cap: int = CAP) -> list[datetime]:
@@ -81,15 +85,36 @@ def _patience(plan: TimerPlan) -> float:
 
 def _newest(
     next_after: Callable[[datetime], datetime | None], after: datetime, now: datetime, count: int
-) -> list[datetime]:
-    """Return the slots up to *now*: all where they are few, else at least the newest *count*.
+) -> tuple[list[datetime], int]:
+    """Return the slots up to *now*, and how many there are at least: all of few, else the newest *count* and some more.
 
-    A year of seconds is not walked through: the beginning of the newest is searched by halves.
+    A year of seconds is not walked through: the newest are looked for from the end, in the steps the first ones have;
+    where that misses them, their beginning is searched by halves.
     """
-    most = _SPARE * count
+    most = max(_SPARE * count, _COUNTED)
+    slots = _walk(next_after, after, now, most)
+    least = len(slots)
+    if least <= most:
+        return slots, least
+    step = (slots[-1] - slots[0]) / most * count
+    while now - step > after:
+        found = _walk(next_after, now - step, now, most)
+        if len(found) > most:
+            break
+        if len(found) >= count:
+            return found, least
+        step *= 2
+    return _halved(next_after, after, now, count) or slots, least
+
+
+def _halved(
+    next_after: Callable[[datetime], datetime | None], after: datetime, now: datetime, count: int
+) -> list[datetime]:
+    """Return the newest slots, not more than ``most`` and *count* at least, where they are many and far apart."""
+    most = max(_SPARE * count, _COUNTED)
     early, late = after, now
-    slots = _walk(next_after, early, now, most)
-    while len(slots) > most:
+    slots: list[datetime] = []
+    while not slots or len(slots) > most:
         middle = early + (late - early) / 2
         if not early < middle < late:
             break

@@ -25,7 +25,10 @@ class Tool:
     packages: tuple[str, ...]
 
 
-ALL = (Tool("jq", ("jq", "libjq1", "libonig5")),)
+ALL = (
+    Tool("jq", ("jq", "libjq1", "libonig5")),
+    Tool("promtool", ("prometheus",)),
+)
 
 
 class Absent(Exception):

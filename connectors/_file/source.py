@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Literal
@@ -11,7 +12,7 @@ from connectors._file.places import Place, Roots
 from connectors._file.reading import Part, json_lines, one_document
 from connectors._file.rows import Dialect, Rows
 from engine.connector import BaseSource, Context, Expression, Template
-from engine.errors import Misconfigured, RecordError
+from engine.errors import Misconfigured, RecordError, Rejected
 from engine.record import Batch, Checkpoint
 
 Format = Literal["csv", "json", "jsonl"]
@@ -87,10 +88,34 @@ class FileSource(BaseSource):
             raise Misconfigured(f"path: {error}") from error
         if not isinstance(path, str):
             raise Misconfigured("path: this must be text, the path of a file")
+        if self._of_record():
+            return self._asked_for(path)
         places = Roots(self.context.project, self.context.roots).expand(path)
         if not places:
             self.context.note("info", "no-files", f"no file matches {path}")
         return places
+
+    def _of_record(self) -> bool:
+        """Whether a lookup asks, with a path made of its record."""
+        names = self.context.names
+        if "record" not in names:
+            return False
+        try:
+            self._path({name: value for name, value in names.items() if name not in ("record", "input", "meta")})
+        except (RecordError, LookupError):
+            return True
+        return False
+
+    def _asked_for(self, path: str) -> list[Place]:
+        """Find the one file: what is wrong with its path is that record's fault, and no file is nothing found."""
+        if glob.has_magic(path):
+            raise Rejected("path: made of a record it takes no wildcards")
+        context = self.context
+        try:
+            place = Roots(context.project, context.roots).place(path)
+        except Misconfigured as error:
+            raise Rejected(str(error)) from error
+        return [place] if place.root.joinpath(*place.parts).is_file() else []
 
     async def _batches(self, blocks: Blocks, kind: Format, after: Checkpoint | None) -> AsyncIterator[Batch]:
         line = 1

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult
 
-from connectors._sql.binds import Sql, parse
+from connectors._sql.binds import Sql, parse, reach
 from connectors._sql.pages import PAGE, Plan, Rows, fetch, plan
 from connectors._sql.session import Session
 from connectors._sql.tables import Shape, reflect
@@ -69,7 +69,9 @@ class SqlSource(BaseSource):
     def _rows(self) -> _Rows:
         if self._query is None:
             return self._of_table()
-        return self._stream(self._query, self._query.values(self._given(), "query"))
+        values = self._query.values(self._given(), "query")
+        # the answer to a question about one record is short: no cursor is left open for it
+        return (self._whole if "record" in self.context.names else self._stream)(self._query, values)
 
     def _batches(self, names: Sequence[str], rows: Rows) -> Sequence[Batch]:
         fields = self.context.cursor_fields
@@ -80,20 +82,31 @@ class SqlSource(BaseSource):
         ]
 
     def _given(self) -> dict[str, Any]:
-        """Return what binds may name: the cursor's fields and ``params``."""
+        """Return what binds may name: the cursor's fields, ``params``, and the record that a lookup asks for."""
         given: dict[str, Any] = {}
         for field, value in (self.context.cursor or {}).items():
             given["cursor_" + re.sub(r"\W", "_", field)] = bindable(value)
         extra = self._params(self.context.names) if self._params else {}
         if not isinstance(extra, Mapping):
             raise Misconfigured("params: this must be names with values, such as {id: 7}")
-        return given | {name: bindable(value) for name, value in extra.items()}
+        return given | self._of_record() | {name: bindable(value) for name, value in extra.items()}
+
+    def _of_record(self) -> dict[str, Any]:
+        names = self.context.names
+        if "record" not in names:
+            return {}
+        written = {name for sql in (self._query, self._where) if sql for name in sql.names}
+        return {name: bindable(reach(names, name)) for name in written if name.startswith("record.")}
 
     async def _stream(self, query: Sql, values: Mapping[str, Any]) -> _Rows:
         result = await self._session.call(_execute, query, values)
         names = self._named(list(result.keys()))
         while rows := await self._session.run(_fetch_some, result):
             yield names, rows
+
+    async def _whole(self, query: Sql, values: Mapping[str, Any]) -> _Rows:
+        names, rows = await self._session.call(_fetch_whole, query, values)
+        yield self._named(names), rows
 
     def _named(self, names: list[str]) -> list[str]:
         for name in names:
@@ -154,6 +167,11 @@ async def _execute(connection: AsyncConnection, query: Sql, values: Mapping[str,
         await connection.execute(text(f"create temp table engine_rows as {query.escaped}"), values)
         query, values = parse("select * from temp.engine_rows", "query"), {}
     return await connection.stream(query.clause, values, execution_options={"max_row_buffer": ROWS})
+
+
+async def _fetch_whole(connection: AsyncConnection, query: Sql, values: Mapping[str, Any]) -> tuple[list[str], Rows]:
+    result = await connection.execute(query.clause, values)
+    return list(result.keys()), result.fetchall()
 
 
 async def _fetch_some(_: AsyncConnection, result: AsyncResult[Any]) -> Rows:

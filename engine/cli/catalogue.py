@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from engine.definition.shape import Shape
 
 _KINDS: Final = ("pipeline", "connections", "settings")
-_ROLE = {"source": "as a source", "target": "as a target", "connection": "as a connection"}
+_ROLE = {
+    "source": "as a source",
+    "target": "as a target",
+    "call": "in a step call",
+    "connection": "as a connection",
+}
 
 
 @click.command("connectors", cls=Command)
@@ -44,7 +49,7 @@ def connectors(session: Session, name: str | None, as_json: bool) -> None:
     rows: list[list[str | Cell]] = [
         [
             Cell(one.name, "strong"),
-            *(role if role in one.roles else "" for role in ("source", "target", "connection")),
+            *(role if role in one.roles else "" for role in _ROLE),
             _title(one),
         ]
         for one in every
@@ -89,7 +94,9 @@ def _describe(session: Session, found: ConnectorSchema) -> None:
 
 def _placed(name: str, role: str, example: Any) -> Any:
     """Put an example where it stands in a file."""
-    return {"connections": {f"my-{name}": {name: example}}} if role == "connection" else {role: {name: example}}
+    if role == "connection":
+        return {"connections": {f"my-{name}": {name: example}}}
+    return {"steps": [{"call": {name: example}}]} if role == "call" else {role: {name: example}}
 
 
 def _options(shape: Shape, prefix: str = "", depth: int = 0) -> list[list[str | Cell]]:

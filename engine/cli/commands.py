@@ -36,10 +36,18 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "show": Entry("listing", "show", "One pipeline or connection: what it reads, does and writes"),
         "schedule": Entry("schedule", "schedule", "What will start by itself, and when: preview"),
     },
+    "serve": {
+        "serve": Entry("serve", "serve", "Stay: fire triggers, take webhooks, follow changed files"),
+        "pause": Entry("pausing", "pause", "Hold pipelines: nothing starts them by itself"),
+        "resume": Entry("pausing", "resume", "Undo pause"),
+    },
     "look after": {
-        "runs": Entry("runs", "runs", "History: show, logs, rerun"),
+        "runs": Entry("runs", "runs", "History: show, logs, cancel, rerun"),
         "dead-letters": Entry("dead_letters", "dead_letters", "What was rejected: list, show, edit, replay, drop"),
         "cursor": Entry("cursor", "cursor", "Where an incremental pipeline stands: show, set, reset"),
+        "lanes": Entry("lanes", "lanes", "What is accepted and waits; orphaned: drop, move"),
+        "backup": Entry("copies", "backup", "Write a consistent copy of the store"),
+        "restore": Entry("copies", "restore", "Put a backup in the place of the store"),
     },
 }
 ENTRIES = {name: entry for section in SECTIONS.values() for name, entry in section.items()}

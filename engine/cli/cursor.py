@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -16,16 +15,12 @@ from engine.cli.commands import Command, Group
 from engine.cli.lookup import collect
 from engine.cli.session import Session, pass_session, unknown
 from engine.cli.table import Cell, table
-from engine.errors import Unavailable
-from engine.store.base import LaneRow, LogLine, Page, Settlement, Where
+from engine.store.base import LaneRow, LogLine, Page, Where
 from engine.telemetry.words import ago, moment
-from engine.telemetry.words import position as position_text
 
 if TYPE_CHECKING:
     from engine.definition.model import PipelineDefinition, Project
     from engine.store.base import Store
-
-_TTL = 30.0
 
 
 @click.group("cursor", cls=Group)
@@ -114,45 +109,22 @@ Change = Any
 async def _move(
     session: Session, project: Project, name: str, change: Change
 ) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
-    """Change the cursor under the lane's lease, so that no run moves it meanwhile; give it before and after."""
+    """Change the cursor, unless a run moves it meanwhile; give it before and after."""
     from engine.app import open_app
-    from engine.ids import new_id
+    from engine.cli.hands import server, user
+    from engine.service.cursors import Move, put, stands
 
-    async with open_app(project, emit=lambda event: None) as app:
-        lane = f"{name}/cursor"
-        leases = await app.store.acquire(lane, 1, _TTL)
-        held = [lease for lease in leases if lease.lane == lane]
-        if not held:
-            await app.store.release(leases)
-            raise Unavailable(f"{name} is running, or was until a moment ago; try again when it has ended")
-        try:
-            stored = (await app.store.load(held[0])).checkpoint or {}
-            before = stored.get("cursor")
-            after = change(before)
-            rest = {part: value for part, value in stored.items() if part == "targets"}
-            checkpoint = {**rest, "cursor": after} if after is not None else rest or None
-            also = [(held[0], None)] if checkpoint is None else []
-            await app.store.settle(
-                Settlement(new_id(), held[0], checkpoint, also=also, logs=[_audit(lane, before, after)])
-            )
-        finally:
-            await app.store.release(held)
-    return before if before is not None else stored.get("source"), after
-
-
-def _audit(lane: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> LogLine:
-    """Say who moved the cursor; kept as the log of the lane, as long as logs are."""
-    came, goes = (position_text(values) if values else "the beginning" for values in (before, after))
-    return LogLine(lane, "", "info", "cursor", f"moved by hand from {came} to {goes}, by {_user()}")
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container may run as a number that has no name
-        return f"user {os.getuid()}"
+    async with session.reader(project) as store:
+        stored = await stands(store, name)
+    before = stored.get("cursor")
+    move = Move(name, before, change(before), user())
+    client = await server(project)
+    if client is not None:
+        await client.move(move)
+    else:
+        async with open_app(project, emit=lambda event: None) as app:
+            await put(app.store, move)
+    return before if before is not None else stored.get("source"), move.after
 
 
 def _moved(

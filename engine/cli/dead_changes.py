@@ -27,9 +27,8 @@ from engine.store.base import Where
 from engine.telemetry.words import count
 
 if TYPE_CHECKING:
-    from engine.app import App
+    from engine.cli.hands import Hands
     from engine.definition.model import Project
-    from engine.store.base import Store
 
 _CHUNK = 1000
 
@@ -118,10 +117,10 @@ def _refuse_constant(text: str) -> Any:
 
 
 async def _store_edit(project: Project, letter: str, body: Any) -> None:
-    from engine.app import open_app
+    from engine.cli.hands import hands
 
-    async with open_app(project, emit=lambda event: None) as app:
-        if not await app.store.amend(Where(id=letter), "edit", body):
+    async with hands(project) as whose:
+        if not await whose.amend(Where(id=letter), "edit", body):
             raise click.UsageError(f"{letter} is not open any more")
 
 
@@ -167,8 +166,8 @@ def _replay(session: Session, letters: Sequence[str], where: Where, limit: int, 
         raise click.UsageError(f"{gone[0]} is not there any more; bring it back, or drop its dead letters")
     project, _ = select(session, pipelines)
 
-    async def amend(app: App) -> bool:
-        sent = await picked.amend(app.store, "replay") + sum(left.values())
+    async def amend(whose: Hands) -> bool:
+        sent = await picked.amend(whose, "replay") + sum(left.values())
         if not session.quiet and not as_json:
             session.err.line(f"sending {count(sent, 'record')} again")
         return sent > 0
@@ -186,13 +185,13 @@ class Picked:
     """By pipeline."""
     limit: int = 0
 
-    async def amend(self, store: Store, do: Literal["replay", "drop"]) -> int:
+    async def amend(self, whose: Hands, do: Literal["replay", "drop"]) -> int:
         """Change them, in transactions of a bearable size; returns how many there were."""
         done = 0
         for where in self.wheres:
             while not self.limit or done < self.limit:
                 room = min(_CHUNK, self.limit - done) if self.limit else _CHUNK
-                changed = await store.amend(where, do, limit=room)
+                changed = await whose.amend(where, do, limit=room)
                 done += changed
                 if changed < room:
                     break
@@ -239,7 +238,7 @@ def drop(
     session: Session, /, letters: tuple[str, ...], everything: bool, limit: int | None, yes: bool, **chosen: Any
 ) -> int:
     """Give up records: they stay in the history, and are not sent again."""
-    from engine.app import open_app
+    from engine.cli.hands import hands
 
     where = _chosen(letters, everything, chosen)
     project = session.project()
@@ -252,8 +251,8 @@ def drop(
         return 0
 
     async def amend() -> int:
-        async with open_app(project, emit=lambda event: None) as app:
-            return await picked.amend(app.store, "drop")
+        async with hands(project) as whose:
+            return await picked.amend(whose, "drop")
 
     dropped = asyncio.run(amend())
     if not session.quiet:

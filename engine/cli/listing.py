@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.cli.commands import Command
+from engine.cli.groups import counted, groups, of_template, title, together
 from engine.cli.session import Session, pass_session, unknown
 from engine.cli.table import Cell, table
+from engine.cli.upcoming import Paused, next_firing, next_text, paused, paused_text
 from engine.cli.yamltext import flow, lines
 from engine.errors import EngineError, dotted
 from engine.store.base import Page, Where
@@ -23,20 +26,23 @@ if TYPE_CHECKING:
 
 @click.command("list", cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="One JSON line each.")
+@click.option("--all", "apart", is_flag=True, help="Each instance of for_each on a line of its own.")
 @pass_session
-def list_(session: Session, as_json: bool) -> None:
-    """List the pipelines and connections of the project."""
+def list_(session: Session, as_json: bool, apart: bool) -> None:
+    """List the pipelines and connections of the project; the instances of one for_each on one line."""
     project, problems = session.read()
     pipelines = [project.pipelines[name] for name in sorted(project.pipelines)]
     connections = [project.connections[name] for name in sorted(project.connections)]
+    held = paused(session, project) if pipelines else {}
     if as_json:
         for one in pipelines:
-            session.out.json(_brief(one))
+            coming = next_firing(project, one, _now()) if one.name not in held else None
+            session.out.json({**_brief(one), "paused": held.get(one.name), "next": coming})
         for other in connections:
             session.out.json({"connection": other.name, "kind": other.use.connector, "file": other.origin.file})
     else:
-        _pipelines(session, pipelines)
-        _connections(session, project, connections, bool(pipelines))
+        _pipelines(session, project, groups(pipelines, apart), held)
+        _connections(session, project, groups(connections, apart), bool(pipelines))
         if not pipelines and not connections:
             session.err.line("nothing is loaded; begin with:  engine init")
     broken = {problem.file for problem in problems if problem.severity == "error"}
@@ -63,26 +69,45 @@ def _used(use: Use) -> str:
     return f"{use.connector} {use.connection}" if use.connection else use.connector
 
 
-def _pipelines(session: Session, pipelines: Sequence[PipelineDefinition]) -> None:
-    look = session.out.look
-    rows: list[list[str | Cell]] = [
-        [
-            Cell(one.name, "strong" if one.enabled else "detail"),
-            _used(one.source.use) if one.source else "params",
-            ", ".join(dict.fromkeys(_used(target.use) for target in one.targets)),
-            _started(one),
-            Cell(one.description, "detail"),
-        ]
-        for one in pipelines
-    ]
-    for line in table(rows, look, ("pipeline", "reads", "sends to", "starts", "")) if rows else ():
+def _pipelines(
+    session: Session, project: Project, listed: Sequence[Sequence[PipelineDefinition]], held: Paused
+) -> None:
+    now = _now()
+    rows = [_row(session, project, group, held, now) for group in listed]
+    heads = ("pipeline", "reads", "sends to", "starts", "next", "")
+    for line in table(rows, session.out.look, heads) if rows else ():
         session.out.line(line)
 
 
-def _started(one: PipelineDefinition) -> str:
-    if not one.enabled:
-        return "disabled"
-    return "; ".join(map(trigger_text, one.triggers)) or "by hand"
+def _row(
+    session: Session, project: Project, group: Sequence[PipelineDefinition], held: Paused, now: datetime
+) -> list[str | Cell]:
+    first, origins = group[0], [one.origin for one in group]
+    free = {id(one.triggers): one for one in group if one.name not in held}
+    slots = [at for one in free.values() if (at := next_firing(project, one, now)) is not None]
+    reads = [_used(one.source.use) if one.source else "params" for one in group]
+    sends = [", ".join(dict.fromkeys(_used(target.use) for target in one.targets)) for one in group]
+    return [
+        Cell(title(first.name, group), "strong" if any(one.enabled for one in group) else "detail"),
+        together(reads, origins),
+        together(sends, origins),
+        _started(group, held, now),
+        next_text(session, first.name, min(slots, default=None), now),
+        Cell(counted(group, first.description), "detail"),
+    ]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _started(group: Sequence[PipelineDefinition], held: Paused, now: datetime) -> str | Cell:
+    resting = [one for one in group if one.name in held]
+    if resting:
+        said = paused_text(held[resting[0].name], now)
+        return Cell(said if len(group) == 1 else f"{len(resting)} of {len(group)} {said}", "warning")
+    texts = [("; ".join(map(trigger_text, one.triggers)) or "by hand") if one.enabled else "disabled" for one in group]
+    return together(texts, [one.origin for one in group])
 
 
 def trigger_text(trigger: Mapping[str, Any]) -> str:
@@ -104,15 +129,23 @@ def _span(value: Any) -> str:
     return duration(value) if isinstance(value, (int, float)) else str(value)
 
 
-def _connections(session: Session, project: Project, connections: Sequence[ConnectionDefinition], apart: bool) -> None:
+def _connections(
+    session: Session, project: Project, listed: Sequence[Sequence[ConnectionDefinition]], apart: bool
+) -> None:
+    from engine.compiler.facts import connections_of
+
     users: dict[str, int] = {}
-    for one in project.pipelines.values():
-        uses = [target.use for target in one.targets] + ([one.source.use] if one.source else [])
-        for name in {use.connection for use in uses if use.connection}:
+    for definition in project.pipelines.values():
+        for name in connections_of(definition):
             users[name] = users.get(name, 0) + 1
     rows: list[list[str | Cell]] = [
-        [Cell(one.name, "strong"), one.use.connector, count(users.get(one.name, 0), "pipeline"), one.origin.file]
-        for one in connections
+        [
+            Cell(title(group[0].name, group), "strong"),
+            group[0].use.connector,
+            count(sum(users.get(one.name, 0) for one in group), "pipeline"),
+            group[0].origin.file + (f"   {counted(group)}" if len(group) > 1 else ""),
+        ]
+        for group in listed
     ]
     if rows and apart:
         session.out.line()
@@ -135,11 +168,27 @@ def show(session: Session, name: str) -> None:
         session.out.line(f"{session.out.look.paint(name, 'strong')}  {found.origin.file}")
         _use(session, "kind", found.use)
         file = found.origin.file
+    elif instances := [one for one in project.pipelines.values() if of_template(one, name)]:
+        _template(session, name, instances)
+        file = instances[0].origin.file
+    elif others := [one for one in project.connections.values() if of_template(one, name)]:
+        _template(session, name, others)
+        file = others[0].origin.file
     else:
         known = [*project.pipelines, *project.connections]
         raise click.UsageError(unknown("pipeline or connection", name, known, "engine list"))
     if any(problem.file == file and problem.severity == "error" for problem in problems):
         session.err.line(f"it has errors, see  engine validate {file}")
+
+
+def _template(
+    session: Session, name: str, group: Sequence[PipelineDefinition] | Sequence[ConnectionDefinition]
+) -> None:
+    look, origin = session.out.look, group[0].origin
+    session.out.line(f"{look.paint(name, 'strong')}  {look.paint(origin.file, 'detail')}   {counted(group)}")
+    for one in group:
+        place = one.origin.row
+        session.out.line(f"  {one.name}   {look.paint(f'{place.file}:{place.line}', 'detail')}")
 
 
 def _pipeline(session: Session, project: Project, one: PipelineDefinition) -> None:
@@ -148,10 +197,14 @@ def _pipeline(session: Session, project: Project, one: PipelineDefinition) -> No
     session.out.line(f"{look.paint(one.name, 'strong')}  {look.paint(one.origin.file, 'detail')}{state}")
     if one.description:
         session.out.line(f"  {one.description}")
+    if one.origin.instance:
+        place = one.origin.row
+        _facts(session, [["row", f"{place.file}:{place.line}"]])
     if one.source:
         _use(session, "reads", one.source.use)
     else:
         _facts(session, [["reads", "one record made of params"]])
+    held = paused(session, project).get(one.name)
     row, runs, dead = _stored(session, project, one.name)
     _facts(session, _cursor(one, row))
     for step in one.steps:
@@ -165,6 +218,11 @@ def _pipeline(session: Session, project: Project, one: PipelineDefinition) -> No
         _facts(session, [["", _delivery(target)]])
     starts = [trigger_text(trigger) for trigger in one.triggers]
     _facts(session, [["starts" if not number else "", text] for number, text in enumerate(starts)])
+    if held:
+        undo = look.paint(f"engine resume {one.name}", "strong")
+        _facts(session, [["paused", f"{look.paint(paused_text(held, _now()), 'warning')}   {undo}"]])
+    elif (coming := next_firing(project, one, _now())) is not None:
+        _facts(session, [["next", next_text(session, one.name, coming, _now())]])
     _facts(session, [["param", _param(name, schema)] for name, schema in one.params.items()])
     if runs:
         started = moment(runs[0].started, session.zone(one.name))

@@ -53,10 +53,12 @@ def run(
         Job(one.name, Request(params=parse(params, one.params, one.name), limit=most, dry_run=dry_run, fresh=fresh))
         for one in chosen
     ]
+    foreground = Foreground(session, project, as_json, strict)
     try:
-        return Foreground(session, project, as_json, strict).run(jobs)
+        return foreground.run(jobs)
     finally:
-        _inactive(session, chosen, as_json)
+        if not foreground.served:
+            _inactive(session, chosen, as_json)
 
 
 def select(session: Session, names: Sequence[str]) -> tuple[Project, list[PipelineDefinition]]:

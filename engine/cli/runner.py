@@ -19,7 +19,8 @@ from engine.telemetry.runlog import Level, Reporter
 from engine.telemetry.summary import render
 
 if TYPE_CHECKING:
-    from engine.app import App, Request, RunResult
+    from engine.app import Request, RunResult
+    from engine.cli.hands import Hands
     from engine.definition.model import PipelineDefinition, Project
     from engine.events import Emit, Event
 
@@ -43,6 +44,8 @@ class Interrupts(AbstractContextManager["Interrupts"]):
     say: Callable[[str], None]
     first: int | None = None
     times: int = 0
+    at_once: str = "stopping at once; what was not settled is sent again by the next run"
+    """What the second one says."""
     _task: asyncio.Task[Any] | None = None
 
     def __enter__(self) -> Interrupts:
@@ -66,7 +69,7 @@ class Interrupts(AbstractContextManager["Interrupts"]):
             self.say(f"stopping after this batch{again}")
             self.stop.set()
         elif self.times == 2 and self._task is not None:
-            self.say("stopping at once; what was not settled is sent again by the next run")
+            self.say(self.at_once)
             self._task.cancel()
         else:
             os._exit(self.code)
@@ -87,26 +90,31 @@ class Foreground:
     strict: bool = False
     failed: dict[str, str] = field(default_factory=dict)
     """Pipeline → how it ended badly."""
+    served: bool = False
+    """A server did it."""
     _incomplete: bool = False
 
-    def run(self, jobs: Sequence[Job], prepare: Callable[[App], Any] | None = None) -> int:
+    def run(self, jobs: Sequence[Job], prepare: Callable[[Hands], Any] | None = None) -> int:
         """Run *jobs* in order; a failed one skips those that come ``after`` it. Returns the exit code.
 
-        *prepare* is awaited first, with the store open for writing; what it returns true for goes on.
+        Where a server works with the store, it does it. *prepare* is awaited first; what it returns true for goes on.
         """
         return asyncio.run(self._run(jobs, prepare))
 
-    async def _run(self, jobs: Sequence[Job], prepare: Callable[[App], Any] | None) -> int:
-        from engine.app import open_app
+    async def _run(self, jobs: Sequence[Job], prepare: Callable[[Hands], Any] | None) -> int:
+        from engine.cli.hands import hands
 
         stop = asyncio.Event()
         with ExitStack() as stack:
             emit, write = stack.enter_context(self._telling())
             interrupts = stack.enter_context(Interrupts(stop, write))
             try:
-                async with open_app(self.project, emit=emit) as app:
-                    if prepare is None or await prepare(app):
-                        await self._each(app, jobs, stop)
+                async with hands(self.project, emit) as whose:
+                    self.served = whose.served
+                    if self.served:
+                        interrupts.at_once = "not waiting any longer; the server ends the run after this batch"
+                    if prepare is None or await prepare(whose):
+                        await self._each(whose, jobs, stop)
             except asyncio.CancelledError:
                 if interrupts.first is None:
                     raise
@@ -115,7 +123,7 @@ class Foreground:
             return interrupts.code
         return 1 if self.failed or (self.strict and self._incomplete) else 0
 
-    async def _each(self, app: App, jobs: Sequence[Job], stop: asyncio.Event) -> None:
+    async def _each(self, whose: Hands, jobs: Sequence[Job], stop: asyncio.Event) -> None:
         for number, job in enumerate(jobs):
             if stop.is_set():
                 break
@@ -126,7 +134,7 @@ class Foreground:
                 self._skipped(job.name, before)
                 continue
             self._apart(number)
-            result = await app.run(job.name, job.request, stop)
+            result = await whose.run(job.name, job.request, stop)
             self._note(job.name, result.summary["status"])
             self._tell(result, definition, job.request)
 
@@ -172,6 +180,8 @@ class Foreground:
         title = "" if self.session.err.look.terminal and look.terminal else f"{summary['pipeline']}: "
         screen.line(title + text)
         screen.flush()
+        if printed and self.served and not self.session.quiet:
+            self.session.err.line("its records went to the server's own output")
 
     @contextmanager
     def _telling(self) -> Iterator[tuple[Emit, Callable[[str], None]]]:

@@ -12,6 +12,7 @@ import click
 from engine.cli.commands import Command, Group
 from engine.cli.lookup import by_id, collect, since
 from engine.cli.names import names_of
+from engine.cli.run_changes import cancel, one, rerun
 from engine.cli.session import Session, pass_session
 from engine.cli.table import Cell, table
 from engine.cli.yamltext import flow
@@ -96,12 +97,6 @@ def took(row: RunRow) -> str:
     return duration((datetime.fromisoformat(row.finished) - datetime.fromisoformat(row.started)).total_seconds())
 
 
-async def _one(session: Session, project: Project, text: str) -> RunRow:
-    async with session.reader(project) as store:
-        row: RunRow = await by_id(store, "runs", text, "run")
-        return row
-
-
 @runs.command("show", cls=Command)
 @click.argument("run", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -109,7 +104,7 @@ async def _one(session: Session, project: Project, text: str) -> RunRow:
 def show(session: Session, run: str, as_json: bool) -> None:
     """Show one run: what came of it and why."""
     project = session.project()
-    row = asyncio.run(_one(session, project, run))
+    row = asyncio.run(one(session, project, run))
     if as_json:
         session.out.json(row._asdict(), indent=2)
         return
@@ -163,23 +158,5 @@ async def _logs(session: Session, project: Project, text: str) -> tuple[RunRow, 
         return row, await collect(store, "logs", Where(run=row.id))
 
 
-@runs.command("rerun", cls=Command)
-@click.argument("run", metavar="ID")
-@click.option("--fresh", is_flag=True, help="Start over a run with reset that was interrupted.")
-@click.option("--strict", is_flag=True, help="Exit 1 also when records were rejected or all were dropped.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line instead of the summary.")
-@pass_session
-def rerun(session: Session, run: str, fresh: bool, strict: bool, as_json: bool) -> int:
-    """Run a pipeline again with the params of an earlier run.
-
-    It reads from where the cursor stands now. To send rejected records again: engine dead-letters replay --run ID
-    """
-    row = asyncio.run(_one(session, session.project(), run))
-    from engine.cli.run import select
-
-    project, chosen = select(session, [row.pipeline])
-    from engine.app import Request
-    from engine.cli.runner import Foreground, Job
-
-    job = Job(chosen[0].name, Request(params=row.params, fresh=fresh, rerun_of=row.id))
-    return Foreground(session, project, as_json, strict).run([job])
+for _command in (cancel, rerun):
+    runs.add_command(_command)

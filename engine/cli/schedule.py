@@ -76,7 +76,7 @@ def preview(session: Session, names: tuple[str, ...], days: int, limit: int, as_
     project, problems = session.read()
     session.refuse([problem for problem in problems if problem.file in ("engine.yaml", ".env")])
     wanted = [session.pipeline(project, name) for name in dict.fromkeys(names or sorted(project.pipelines))]
-    good, wrong = _checked(project, wanted)
+    good, wrong = checked(project, wanted)
     if names:
         session.refuse(wrong)
     span = Span(clock(), days, limit)
@@ -90,7 +90,8 @@ def preview(session: Session, names: tuple[str, ...], days: int, limit: int, as_
         session.err.line("no pipelines are loaded; begin with:  engine init")
 
 
-def _checked(project: Project, wanted: Sequence[PipelineDefinition]) -> tuple[list[PipelineDefinition], list[Problem]]:
+def checked(project: Project, wanted: Sequence[PipelineDefinition]) -> tuple[list[PipelineDefinition], list[Problem]]:
+    """Tell the pipelines whose triggers are right from the problems of the others."""
     from engine.compiler.triggers import check_triggers
 
     good, wrong = [], []
@@ -102,7 +103,8 @@ def _checked(project: Project, wanted: Sequence[PipelineDefinition]) -> tuple[li
     return good, wrong
 
 
-def _timers(project: Project, one: PipelineDefinition) -> dict[str, TimerPlan]:
+def timers(project: Project, one: PipelineDefinition) -> dict[str, TimerPlan]:
+    """Return the triggers of a pipeline that time fires, by id."""
     from engine.compiler.facts import expression_settings
     from engine.compiler.triggers import compile_triggers
 
@@ -114,7 +116,7 @@ def _timers(project: Project, one: PipelineDefinition) -> dict[str, TimerPlan]:
 def _lines(session: Session, project: Project, pipelines: Sequence[PipelineDefinition], span: Span) -> bool:
     cut = False
     for one in pipelines:
-        for name, plan in _timers(project, one).items():
+        for name, plan in timers(project, one).items():
             firings, more = span.firings(plan)
             cut |= more
             for slot, at in firings:
@@ -143,17 +145,17 @@ def _rows(session: Session, project: Project, one: PipelineDefinition, span: Spa
     if not one.enabled or not one.triggers:
         rows.append(["", Cell("by hand" if one.enabled else "disabled", "detail"), "", ""])
         return rows, False
-    timers, cut = _timers(project, one), False
+    plans, cut = timers(project, one), False
     for name, trigger in zip(trigger_ids(one), one.triggers, strict=True):
-        if name not in timers:
+        if name not in plans:
             rows.append([name, Cell(trigger_text(trigger), "detail"), "", ""])
             continue
-        firings, more = span.firings(timers[name])
+        firings, more = span.firings(plans[name])
         cut |= more
         for number, firing in enumerate(firings):
             rows.append([name if not number else "", *_shown(session, one, firing, span.now)])
         if not firings:
-            rows.append([name, *_later(session, one, timers[name], span)])
+            rows.append([name, *_later(session, one, plans[name], span)])
     return rows, cut
 
 

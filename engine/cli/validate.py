@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.callers import webhook_problems
 from engine.cli.commands import Command
 from engine.cli.problems import render, tally
 from engine.cli.session import Session, Stopped, pass_session
@@ -41,9 +42,10 @@ def validate(session: Session, paths: tuple[Path, ...], form: str, strict: bool,
     gc.disable()  # looking for cycles in what is loaded, and stays, would be a fifth of the time
     try:
         project, problems = session.load(chosen, skip_env=skip_env)
+        problems = sorted({*problems, *webhook_problems(project, problems)})
     finally:
         gc.enable()
-    problems = [problem for problem in problems if _chosen(problem.file, chosen)]
+    problems = [problem for problem in problems if _told(problem.file, chosen, project.tables)]
     files = _files(project, chosen)
     if form == "json":
         listed = [{field: getattr(problem, field) for field in _FIELDS} for problem in problems]
@@ -67,6 +69,11 @@ def inside(session: Session, path: Path) -> Path:
 
 def _chosen(file: str, chosen: Sequence[Path]) -> bool:
     return not chosen or any(Path(file) == path or path in Path(file).parents for path in chosen)
+
+
+def _told(file: str, chosen: Sequence[Path], tables: Mapping[str, frozenset[str]]) -> bool:
+    """Whether a problem there is asked for; a file of rows belongs to the definitions that name it."""
+    return any(_chosen(one, chosen) for one in (file, *tables.get(file, ())))
 
 
 def _files(project: Project, chosen: Sequence[Path]) -> int:

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
-from engine import codec
-from engine.compiler.facts import expression_settings
+from engine.compiler.facts import expression_settings, overlap_of
+from engine.compiler.fingerprint import fingerprint
 from engine.compiler.options import compile_options
 from engine.compiler.params import ParamsSource, params_checker
 from engine.compiler.registry import connector
-from engine.connector import Connector, Context
-from engine.definition.model import ConnectionDefinition, Cursor, PipelineDefinition, Project, Target, Use
-from engine.errors import RecordError, Unavailable
+from engine.compiler.remotes import compile_remote, part, remote_of
+from engine.compiler.steps import compile_stages
+from engine.definition.model import Cursor, PipelineDefinition, Project, Target
+from engine.errors import RecordError
 from engine.expressions import (
     Settings,
     compile_condition,
     compile_key,
     compile_mapping,
-    compile_steps,
     compile_template,
     sensitive,
 )
-from engine.pipeline import CursorPlan, Pipeline, Remote, SourcePlan, Stage, TargetPlan
-from engine.policy import CircuitBreaker
+from engine.pipeline import CursorPlan, Pipeline, SourcePlan, Stage, TargetPlan
+
+if TYPE_CHECKING:
+    from engine.compiler.triggers import Triggers
+
+__all__ = ["compile_pipeline", "compile_remote", "compile_starts", "fingerprint", "masks", "overlap_of"]
 
 
 def compile_pipeline(project: Project, definition: PipelineDefinition) -> Pipeline:
@@ -36,11 +38,12 @@ def compile_pipeline(project: Project, definition: PipelineDefinition) -> Pipeli
     """
     settings = expression_settings(project, definition)
     mask, mask_sent = masks(definition)
+    starts = compile_starts(project, definition, settings)
     return Pipeline(
         name=definition.name,
         fingerprint=fingerprint(project, definition),
         source=_source(project, definition, settings),
-        stages=compile_steps(definition.steps, settings),
+        stages=compile_stages(project, definition, settings),
         targets=tuple(_target(project, definition.name, target, settings) for target in definition.targets),
         timezone=settings.timezone,
         params=definition.params,
@@ -52,8 +55,28 @@ def compile_pipeline(project: Project, definition: PipelineDefinition) -> Pipeli
         labels=definition.labels,
         vars=project.settings.get("vars") or {},
         enabled=definition.enabled,
+        timers=starts.timers,
+        after=starts.after,
+        webhooks=starts.webhooks,
+        overlap=overlap_of(definition),
+        max_age=definition.max_age,
+        renamed_from=definition.renamed_from,
         inactive=tuple(key for key in ("triggers", "promises") if getattr(definition, key)),
     )
+
+
+def compile_starts(project: Project, definition: PipelineDefinition, settings: Settings | None = None) -> Triggers:
+    """Compile what starts a pipeline: timers, ``after`` and webhooks. Cheap, and what knows them loads when needed."""
+    from engine.compiler.triggers.plans import Triggers, compile_triggers
+
+    if not definition.triggers:
+        return Triggers()
+    made = compile_triggers(project, definition, settings or expression_settings(project, definition))
+    if not any("webhook" in trigger for trigger in definition.triggers):
+        return made
+    from engine.compiler.webhooks import compile_webhooks
+
+    return replace(made, webhooks=compile_webhooks(project, definition))
 
 
 def masks(definition: PipelineDefinition) -> tuple[Callable[[Any], Any], Callable[[str, Any], Any]]:
@@ -63,37 +86,15 @@ def masks(definition: PipelineDefinition) -> tuple[Callable[[Any], Any], Callabl
         for target in definition.targets
     }
 
+    # without a target, what the steps make is the answer to a webhook
+    all_of_them = list(made.values()) or [sensitive(definition.steps)]
+
     def read(record: Any) -> Any:
-        for each in made.values():
+        for each in all_of_them:
             record = each.mask_source(record)
         return record
 
     return read, lambda target, record: made[target].mask_mapped(record)
-
-
-def fingerprint(project: Project, definition: PipelineDefinition) -> str:
-    """A hash of the pipeline and the connections it names: equal content, equal fingerprint."""
-    parts = [definition.origin.revision]
-    uses = [target.use for target in definition.targets]
-    if definition.source:
-        uses.append(definition.source.use)
-    for name in sorted({use.connection for use in uses if use.connection}):
-        parts.append(project.connections[name].origin.revision)
-    return hashlib.sha256(codec.encode(parts).encode()).hexdigest()[:16]
-
-
-def compile_remote(project: Project, connection: ConnectionDefinition) -> Remote:
-    """Make a connection's plan; its connector is loaded when it is built."""
-    settings = Settings(timezone=ZoneInfo("UTC"), root=project.root)
-    use = connection.use
-
-    def build(context: Context) -> Any:
-        make = connector(use.connector).connection
-        if make is None:
-            raise Unavailable(f"the connector '{use.connector}' has no connections")
-        return make(context, **compile_options(use, settings))
-
-    return Remote(connection.name, build, connection.circuit_breaker, connection.rate_limit, connection.origin.revision)
 
 
 def _source(project: Project, definition: PipelineDefinition, settings: Settings) -> SourcePlan:
@@ -101,11 +102,11 @@ def _source(project: Project, definition: PipelineDefinition, settings: Settings
     if source is None:
         return SourcePlan("params", None, ParamsSource, None, definition.resilience)
     use = source.use
-    make = _part(connector(use.connector), "source")
+    make = part(connector(use.connector), "source")
     options = compile_options(use, settings)
     return SourcePlan(
         use.connector,
-        _remote(project, use, f"{definition.name}.source", source.circuit_breaker),
+        remote_of(project, use, f"{definition.name}.source", source.circuit_breaker),
         lambda context: make(context, **options),
         _cursor(source.cursor, settings) if source.cursor else None,
         definition.resilience,
@@ -114,7 +115,7 @@ def _source(project: Project, definition: PipelineDefinition, settings: Settings
 
 def _target(project: Project, pipeline: str, target: Target, settings: Settings) -> TargetPlan:
     kind = connector(target.use.connector)
-    make = _part(kind, "target")
+    make = part(kind, "target")
     options = compile_options(target.use, settings)
     path = target.path
     stage: Stage | None = None
@@ -124,7 +125,7 @@ def _target(project: Project, pipeline: str, target: Target, settings: Settings)
     return TargetPlan(
         id=target.id,
         connector=target.use.connector,
-        remote=_remote(project, target.use, f"{pipeline}.{target.id}", target.circuit_breaker),
+        remote=remote_of(project, target.use, f"{pipeline}.{target.id}", target.circuit_breaker),
         build=lambda context: make(context, **options),
         when=None if target.when is None else compile_condition(target.when, (*path, "when"), settings),
         stage=stage,
@@ -135,20 +136,6 @@ def _target(project: Project, pipeline: str, target: Target, settings: Settings)
         resilience=target.resilience,
         on_rejected=target.on_rejected,
     )
-
-
-def _remote(project: Project, use: Use, name: str, breaker: CircuitBreaker | None) -> Remote | None:
-    """Plan the connection that *use* names; without one, a breaker of its own stands under *name*."""
-    if use.connection:
-        return compile_remote(project, project.connections[use.connection])
-    return Remote(name, None, breaker) if breaker else None
-
-
-def _part(kind: Connector, role: str) -> Callable[..., Any]:
-    made: Callable[..., Any] | None = getattr(kind, role)
-    if made is None:
-        raise Unavailable(f"the connector '{kind.name}' cannot be a {role}")
-    return made
 
 
 def _cursor(cursor: Cursor, settings: Settings) -> CursorPlan:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
 
 from engine.definition.model import (
     BatchSize,
@@ -19,11 +21,32 @@ from engine.definition.model import (
 from engine.definition.schema import Catalog
 from engine.definition.shape import Notes, convert
 from engine.definition.units import seconds
-from engine.definition.uses import Site, connector_of
+from engine.definition.uses import Site, connector_of, sites
 from engine.errors import Path
 from engine.policy import CircuitBreaker, RateLimit, Resilience, Retry
 
 Data = Mapping[str, Any]
+
+
+Made = TypeVar("Made")
+
+
+class Shared:
+    """What is made once for all instances of a template: of the parts that they have in common."""
+
+    def __init__(self, common: Set[int] = frozenset()) -> None:
+        self._common = common
+        self._made: dict[tuple[Any, ...], Any] = {}
+
+    def once(self, what: str, parts: Sequence[Any], make: Callable[[], Made]) -> Made:
+        """Return what *make* makes of *parts*; the same object again where all of them are common."""
+        if any(isinstance(part, dict | list) and id(part) not in self._common for part in parts):
+            return make()
+        key = (what, *((id(part) if isinstance(part, dict | list) else part) for part in parts))
+        if key not in self._made:
+            self._made[key] = make()
+        made: Made = self._made[key]
+        return made
 
 
 class Builder:
@@ -33,34 +56,48 @@ class Builder:
         self._catalog, self._defaults = catalog, defaults
         self.secrets: set[str] = set()
 
-    def pipeline(self, value: Data, origin: Origin) -> PipelineDefinition:
-        """Build a pipeline from a valid document."""
-        merged = _merged_resilience(self._defaults.get("resilience"), value.get("resilience"))
+    def pipeline(self, value: Data, origin: Origin, shared: Shared | None = None) -> PipelineDefinition:
+        """Build a pipeline from a valid document; *shared* has what other instances of its template made."""
+        shared = shared or Shared()
+        own = value.get("resilience")
+        merged = _merged_resilience(self._defaults.get("resilience"), own)
         timezone = value.get("timezone", self._defaults.get("timezone", "UTC"))
         limit = value.get("time_limit", self._defaults.get("time_limit"))
-        targets = tuple(self._target(site, value) for site in _targets(value))
+        targets = tuple(
+            shared.once(f"target {site.path}", (site.value, own), partial(self._target, site, value))
+            for site in _targets(value)
+        )
+        written = (*(value.get(key) for key in ("filters", "mapping", "steps")), own)
         return PipelineDefinition(
-            name=value["pipeline"],
+            name=origin.instance.name if origin.instance else value["pipeline"],
             origin=origin,
             targets=targets,
-            source=self._source(value),
-            steps=_steps(value),
+            source=shared.once("source", (value.get("source"), own), lambda: self._source(value)),
+            steps=shared.once("steps", written, lambda: self._steps(value)),
             description=value.get("description", ""),
             labels={key: _text(label) for key, label in value.get("labels", {}).items()},
             enabled=value.get("enabled", True),
             timezone=timezone,
             time_limit=None if limit is None else _seconds(limit),
-            params=_without_notes(value.get("params", {})),
-            triggers=tuple(_without_notes(trigger) for trigger in value.get("triggers", ())),
+            params=shared.once("params", (value.get("params"),), lambda: _without_notes(value.get("params", {}))),
+            triggers=shared.once(
+                "triggers",
+                (value.get("triggers"),),
+                lambda: tuple(_without_notes(trigger) for trigger in value.get("triggers", ())),
+            ),
             promises=tuple(_without_notes(promise) for promise in value.get("promises", ())),
+            concurrency=_without_notes(value.get("concurrency", {})),
+            max_age=None if "max_age" not in value else _seconds(value["max_age"]),
+            renamed_from=value.get("renamed_from"),
             missing="null" if "missing" in value and value["missing"] in (None, "null") else "reject",
             unrouted=value.get("unrouted", "reject"),
-            resilience=resilience(merged, "retry" in (value.get("resilience") or {})),
+            resilience=shared.once("policies", (own,), lambda: resilience(merged, "retry" in (own or {}))),
         )
 
     def connection(self, name: str, value: Data, origin: Origin) -> ConnectionDefinition | None:
         """Build one of ``connections:``."""
-        use = self._use(Site(("connections", name), "connection", value))
+        written = origin.instance.template if origin.instance else name
+        use = self._use(Site(("connections", written), "connection", value))
         limits = value.get("resilience", {})
         breaker = limits.get("circuit_breaker")
         if use is None:
@@ -119,7 +156,21 @@ class Builder:
         options = convert(site.value[name] or {}, connector.role(site.role).shape, notes)
         connection = options.pop("connection", None) if connector.kinds and site.role != "connection" else None
         self.secrets.update(secret for secret in notes.secrets.values() if secret)
-        return Use(name, connection, options, (*site.path, name), notes.values, frozenset(notes.encoded))
+        return Use(
+            name, connection, options, (*site.path, name), notes.values, frozenset(notes.encoded), frozenset(notes.sql)
+        )
+
+    def _steps(self, value: Data) -> tuple[Step, ...]:
+        asking = {site.path[:3]: site for site in sites(value) if site.path[0] == "steps"}
+        return tuple(
+            self._asking(step, asking[step.path], value) if step.path in asking else step for step in _steps(value)
+        )
+
+    def _asking(self, step: Step, site: Site, pipeline: Data) -> Step:
+        """Complete a step that asks a remote system."""
+        levels = (self._defaults.get("resilience"), pipeline.get("resilience"), step.body.get("resilience"))
+        written = any("retry" in (level or {}) for level in levels[1:])
+        return replace(step, use=self._use(site), resilience=resilience(_merged_resilience(*levels), written))
 
 
 def _targets(value: Data) -> list[Site]:

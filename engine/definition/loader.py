@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from engine.definition import files, lints, references
-from engine.definition.build import Builder
+from engine.definition.build import Builder, Shared
 from engine.definition.document import KEY
 from engine.definition.drafts import draft
 from engine.definition.explain import Finding
+from engine.definition.instances import Made, Template, node
+from engine.definition.lints import LintOnce
 from engine.definition.model import ConnectionDefinition, Origin, PipelineDefinition, Project
 from engine.definition.reading import File, Reading
 from engine.definition.report import problem, problems
-from engine.definition.revision import revision
+from engine.definition.revision import common_revision, revision_and_vars, row_revision
+from engine.definition.rowcheck import RowChecker, instance, told
 from engine.definition.rules import rules
 from engine.definition.schema import Catalog
 from engine.definition.uses import Checker, Known, connector_of, sites
@@ -45,6 +48,7 @@ def load(
     found += [Problem(str(path), 1, 1, "no-file", "error", "", fact) for path in nothing]
     if paths:
         shown = {*extra.values(), *(str(path) for path in nothing)}
+        shown |= {table for table, users in project.tables.items() if users & shown}
         found = [one for one in found if one.file in shown]
     return project, sorted(set(found))
 
@@ -56,77 +60,137 @@ class _Assembly:
         self._reading, self._loaded, self._settings = reading, loaded, settings
         self._catalog = catalog()
         self._problems: list[Problem] = list(reading.problems)
+        self._of_rows: list[Problem] = []
+        """What rows say wrong: it hinders its own instance, and no other."""
         self._builder = Builder(self._catalog, settings["defaults"])
         self._found: dict[str, list[Finding]] = {}
+        self._instances: dict[int, tuple[Template, Made]] = {}
+        for file in loaded:
+            for template in file.templates:
+                self._instances.update((id(made.document), (template, made)) for made in template.made)
         self._pipelines = list(_pipelines(loaded))
         self._connections = list(_connections(loaded))
+        partly = {template.name for file in loaded for template in file.templates if _partly(template)}
+        self._checker = Checker(self._catalog, self._index(), reading.complete, partly)
+        self._rows = RowChecker(self._checker)
 
     def project(self, root: Path) -> tuple[Project, list[Problem]]:
         """Do it, and return every problem beside what was built."""
         self._across()
-        checker = Checker(self._catalog, self._index(), self._reading.complete)
         for file in self._loaded:
-            self._problems += self._check(file, checker)
+            self._problems += self._check(file)
+            self._of_rows += self._rows.check(file, self._catalog.kind(file.kind), self._found[file.document.file])
         errors: dict[str, list[Problem]] = {}
         for one in self._problems:
             if one.severity == "error":
                 errors.setdefault(one.file, []).append(one)
+        self._problems += self._of_rows
         connections = dict(self._built_connections(errors))
         pipelines = dict(self._built_pipelines(errors))
         drafts = tuple(self._drafts(errors))
         self._lint(pipelines)
         self._unused(connections)
         secrets = frozenset(self._reading.secrets | self._builder.secrets)
-        return Project(root, pipelines, connections, self._settings, secrets, len(self._loaded), drafts), self._problems
+        files, tables = len(self._loaded), _tables(self._loaded)
+        project = Project(root, pipelines, connections, self._settings, secrets, files, drafts, tables)
+        return project, self._problems
 
     def _index(self) -> dict[str, Known]:
         """Return every connection, good or bad: a pipeline that names a bad one is not wrong itself."""
         index: dict[str, Known] = {}
+        templated = {template.name for file in _of(self._loaded, "connections") for template in file.templates}
         for file in _of(self._loaded, "connections"):
+            templates = {template.path: template for template in file.templates}
             for site in sites(file.document.value):
-                place = file.document.place((*site.path, KEY))
-                index.setdefault(str(site.path[1]), Known(place, connector_of(site, self._catalog)))
+                known = Known(file.document.place((*site.path, KEY)), connector_of(site, self._catalog))
+                template = templates.get(site.path)
+                for name in [made.name for made in template.made] if template else [str(site.path[1])]:
+                    index.setdefault(name, known)
         for name, document, path in self._connections:
-            index.setdefault(name, Known(document.place(path), None))
+            if name not in templated:
+                index.setdefault(name, Known(document.place(path), None))
         return index
 
     def _across(self) -> None:
         found = [*references.duplicates("pipeline", self._pipelines)]
         found += references.duplicates("connection", self._connections)
+        every = list(_instances(self._loaded))
         if self._reading.complete:
-            found += references.unknown_after(self._pipelines)
-        found += references.cycles(self._pipelines)
-        self._problems += [problem(document, finding) for document, finding in found]
+            found += references.unknown_after(every)
+        found += references.cycles(every)
+        found += references.renamed(every)
+        for document, finding in found:
+            one = problem(document, finding)
+            if id(document) in self._instances:
+                template, made = self._instances[id(document)]
+                if template.concerned(finding.path, finding.key):
+                    self._rows.bad.add(made.name)
+                    self._of_rows.append(told(one, document, template, made))
+                    continue
+            self._problems.append(one)
 
-    def _check(self, file: File, checker: Checker) -> list[Problem]:
-        """Return all that is wrong in one file by itself."""
+    def _check(self, file: File) -> list[Problem]:
+        """Return all that is wrong in one file by itself, but for what its rows say."""
         schema, value = self._catalog.kind(file.kind), file.document.value
         found: list[Finding] = [*file.resolved.findings, *schema.explain(value)]
         for site in sites(value):
-            found += checker.check(site, schema.shape.at(site.path))
+            found += self._checker.check(site, schema.shape.at(site.path))
         if file.kind == "pipeline":
             found += rules(value)
         self._found[file.document.file] = found
-        return list(problems(file.document, found, file.resolved, schema.shape)) if found else []
+        own = [one for one in found if not _of_a_row(file, one)]
+        return list(problems(file.document, own, file.resolved, schema.shape)) if own else []
 
     def _built_connections(self, errors: Mapping[str, Sequence[Problem]]) -> Iterator[tuple[str, ConnectionDefinition]]:
         built: set[str] = set()
         for file in _of(self._loaded, "connections"):
+            templates = {template.path: template for template in file.templates}
             for site in sites(file.document.value):
                 name = str(site.path[1])
                 if name in built or any(_concerns(one, name) for one in errors.get(file.document.file, ())):
                     continue
-                definition = self._builder.connection(name, site.value, _origin(file, site.value))
-                if definition is not None:
-                    built.add(name)
-                    yield name, definition
+                built.add(name)
+                for one, value, origin in self._parts(file, name, site.value, templates.get(site.path)):
+                    definition = self._builder.connection(one, value, origin)
+                    if definition is not None:
+                        yield one, definition
 
     def _built_pipelines(self, errors: Mapping[str, Sequence[Problem]]) -> Iterator[tuple[str, PipelineDefinition]]:
         first = {name: document for name, document, _ in reversed(self._pipelines)}
         for file in _of(self._loaded, "pipeline"):
             value = file.document.value
-            if file.document.file not in errors and first.get(value["pipeline"]) is file.document:
-                yield value["pipeline"], self._builder.pipeline(value, _origin(file, value))
+            if file.document.file in errors or first.get(value["pipeline"]) is not file.document:
+                continue
+            template = file.templates[0] if file.templates else None
+            shared = Shared(template.shared) if template else None
+            for name, one, origin in self._parts(file, value["pipeline"], value, template):
+                yield name, self._builder.pipeline(one, origin, shared)
+
+    def _parts(self, file: File, name: str, value: Any, template: Template | None) -> Iterator[tuple[str, Any, Origin]]:
+        """Yield the name, the value and the origin of what is to be built: itself, or its good instances."""
+        if template is None:
+            if not file.resolved.unknown or self._fits(file, file.document.value):
+                yield name, value, _origin(file, value)
+            return
+        common = common_revision(value, template)
+        for made in template.made:
+            unknown = made.resolved.unknown or file.resolved.unknown
+            if made.name not in self._rows.bad and (not unknown or self._fits(file, made.document.value)):
+                own = node(made.document.value, template.path)
+                facts = row_revision(common, made, template)
+                places = file.document.places
+                yield made.name, own, Origin(file.document.file, places, *facts, instance(template, made))
+
+    def _fits(self, file: File, value: Any) -> bool:
+        """Whether what stands in for values that are missing, and excused, is enough to build something of."""
+        if not self._catalog.kind(file.kind).valid(value):
+            return False
+        for site in sites(value):
+            name = connector_of(site, self._catalog)
+            known = self._catalog.connector(name) if name else None
+            if name is None or known is None or not known.role(site.role).valid(site.value[name] or {}):
+                return False
+        return True
 
     def _drafts(self, errors: Mapping[str, Sequence[Problem]]) -> Iterator[PipelineDefinition]:
         for file in _of(self._loaded, "pipeline"):
@@ -143,22 +207,43 @@ class _Assembly:
         Not of drafts: a misspelt ``key`` that was taken out would be lamented as missing.
         """
         documents = {document.file: document for _, document, _ in self._pipelines}
+        found = LintOnce()
         broken: set[str] = set()
         for definition in pipelines.values():
-            for finding, severity in lints.lint(definition):
+            for finding, severity in found.lint(definition):
                 document = documents[definition.origin.file]
-                self._problems.append(problem(document, finding, severity))
+                self._problems.append(definition.origin.told(problem(document, finding, severity)))
                 if severity == "error":
                     broken.add(definition.name)
         for name in broken:
             pipelines.pop(name, None)
 
     def _unused(self, working: Mapping[str, ConnectionDefinition]) -> None:
-        values = [file.document.value for file in _of(self._loaded, "pipeline")]
+        values = [document.value for _, document, _ in _instances(self._loaded)]
         if values and self._reading.complete:
-            good = [one for one in self._connections if one[0] in working]
+            names = {name.partition("[")[0] for name in working}
+            good = [one for one in self._connections if one[0] in names]
             for document, finding in lints.unused_connections(good, values):
                 self._problems.append(problem(document, finding, "warning"))
+
+
+def _partly(template: Template) -> bool:
+    """Whether some of its rows could not be read."""
+    rows = template.rows
+    return bool(rows.problems or rows.findings or not rows.rows)
+
+
+def _of_a_row(file: File, finding: Finding) -> bool:
+    return any(template.made and template.concerned(finding.path, finding.key) for template in file.templates)
+
+
+def _tables(loaded: Sequence[File]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for file in loaded:
+        for template in file.templates:
+            if template.rows.table:
+                found.setdefault(template.rows.table, set()).add(file.document.file)
+    return {table: frozenset(files) for table, files in found.items()}
 
 
 def _of(loaded: Iterable[File], kind: str) -> Iterator[File]:
@@ -166,19 +251,29 @@ def _of(loaded: Iterable[File], kind: str) -> Iterator[File]:
 
 
 def _origin(file: File, value: Any) -> Origin:
-    return Origin(file.document.file, file.document.places, revision(value))
+    return Origin(file.document.file, file.document.places, *revision_and_vars(value))
 
 
 def _pipelines(loaded: Sequence[File]) -> Iterator[references.One]:
     for file in _of(loaded, "pipeline"):
-        name = file.document.value["pipeline"]
+        name = file.document.value.get("pipeline")
         if isinstance(name, str):
+            yield name, file.document, ("pipeline",)
+
+
+def _instances(loaded: Sequence[File]) -> Iterator[references.One]:
+    """Yield what ``_pipelines`` does, and of a template each of its instances instead."""
+    for file in _of(loaded, "pipeline"):
+        name = file.document.value.get("pipeline")
+        if file.templates:
+            yield from ((made.name, made.document, ("pipeline",)) for made in file.templates[0].made)
+        elif isinstance(name, str):
             yield name, file.document, ("pipeline",)
 
 
 def _connections(loaded: Sequence[File]) -> Iterator[references.One]:
     for file in _of(loaded, "connections"):
-        named = file.document.value["connections"]
+        named = file.document.value.get("connections")
         for name in named if isinstance(named, dict) else ():
             if not name.startswith("x-"):
                 yield name, file.document, ("connections", name, KEY)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MAX_FILE = 1_000_000
 
@@ -28,6 +28,8 @@ class Found(NamedTuple):
     text: str
     secret: bool = False
     default: bool = False
+    native: Any = None
+    """Of a row: the value itself, where it is no text."""
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ class Lookup:
         raise missing
 
     def _variable(self, name: str) -> tuple[str | None, Missing]:
-        if name.startswith(("each.", "param.")):
+        if name.startswith("param."):
             raise Missing("not-yet", f"'${{{name}}}' is part of the language but not built yet", "remove it")
         if not _NAME.fullmatch(name):
             hint = "write ${NAME} or ${NAME:-default}; for a literal '${' write '$${'"

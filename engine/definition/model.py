@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import Path as NodePath
-from engine.errors import Place
+from engine.errors import Place, Problem, dotted
 from engine.policy import CircuitBreaker, RateLimit, Resilience
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Which row of a ``for_each`` made a definition."""
+
+    template: str
+    """``press`` of ``press[p-07]``."""
+    key: str
+    each: tuple[NodePath, ...]
+    """Where the row's values stand; one object for all instances of a template."""
+    table: str
+    """The file of rows; empty: the definition's own, at *item*."""
+    line: int
+    item: NodePath = ()
+
+    @property
+    def name(self) -> str:
+        """As people write it."""
+        return f"{self.template}[{self.key}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +41,46 @@ class Origin:
     """By path, the place of the value; the place of a key stands under ``path + ("$key",)``."""
     revision: str
     """A hash of the document after variables, the same for equal content."""
+    vars: frozenset[str] | None = frozenset()
+    """The ``vars`` of engine.yaml that its templates name; None: whichever."""
+    instance: Instance | None = None
 
     def place(self, path: NodePath) -> Place:
         """Return the nearest known place at or above *path*."""
         while path not in self.places and path:
             path = path[:-1]
         return self.places.get(path, Place(self.file, 1, 1))
+
+    @property
+    def row(self) -> Place:
+        """Where the row of an instance stands; of any other definition, its file."""
+        one = self.instance
+        if one is None or not one.table:
+            return self.place(one.item if one else ())
+        return Place(one.table, one.line, 1)
+
+    def concerned(self, problem: Problem) -> bool:
+        """Tell whether *problem* keeps this definition from working; that of another row does not."""
+        one = self.instance
+        if problem.file == self.file:
+            return True
+        return one is not None and (problem.file, problem.line) == (one.table, one.line)
+
+    def told(self, problem: Problem) -> Problem:
+        """Return *problem* at the row, where a value of the row stands at its path; the template's place follows."""
+        if self.instance is None or not any(_at(dotted(path), problem.path) for path in self.instance.each):
+            return problem
+        return at_row(problem, self.instance.name, self.row)
+
+
+def at_row(problem: Problem, name: str, row: Place) -> Problem:
+    """Return *problem* of instance *name* at the place of its *row*."""
+    message = f"{problem.message} ({problem.file}:{problem.line}:{problem.column}, {name})"
+    return replace(problem, file=row.file, line=row.line, column=row.column, message=message)
+
+
+def _at(outer: str, inner: str) -> bool:
+    return inner == outer or inner.startswith((f"{outer}.", f"{outer}["))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +96,8 @@ class Use:
     """The option paths (relative) the schema marks ``x-value``; their text is still to be compiled."""
     encoded: frozenset[NodePath] = frozenset()
     """Those of them marked ``x-encode: path``: what templates put in is percent-encoded."""
+    sql: frozenset[NodePath] = frozenset()
+    """The option paths (relative) whose text is SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +131,10 @@ class Step:
     body: Any
     path: NodePath
     """Of *body*, such as ``("steps", 0, "filter")`` or ``("filters", 0)``."""
+    use: Use | None = None
+    """What a ``lookup`` or a ``call`` asks."""
+    resilience: Resilience = field(default_factory=Resilience)
+    """Of that, merged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +187,9 @@ class PipelineDefinition:
     triggers: tuple[Mapping[str, Any], ...] = ()
     promises: tuple[Mapping[str, Any], ...] = ()
     concurrency: Mapping[str, Any] = field(default_factory=dict)
+    max_age: float | None = None
+    """Seconds after which accepted work that waits becomes dead letters."""
+    renamed_from: str | None = None
     missing: Literal["reject", "null"] = "reject"
     unrouted: Literal["reject", "drop"] = "reject"
     resilience: Resilience = field(default_factory=Resilience)
@@ -158,3 +221,5 @@ class Project:
     files: int = 0
     drafts: tuple[PipelineDefinition, ...] = ()
     """What is right in pipelines that have problems: for finding further ones, never to be run."""
+    tables: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Files with rows of a ``for_each``, and the files of the definitions that name them."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.definition import dotenv, settings
 from engine.definition.document import Document, read
+from engine.definition.each import Row
 from engine.definition.explain import Finding
 from engine.definition.files import SETTINGS
+from engine.definition.instances import Fill, Template, expand
 from engine.definition.lookup import Lookup
 from engine.definition.nearest import did_you_mean
 from engine.definition.report import problem, problems
-from engine.definition.rules import unknown_timezone
+from engine.definition.rows import Rows, Tables
 from engine.definition.schema import Catalog
-from engine.definition.variables import Resolved, resolve
+from engine.definition.variables import Means, Prepared, Resolved, columns, resolve, resolve_row
+from engine.errors import Path as NodePath
 from engine.errors import Problem
 
 Kind = Literal["pipeline", "connections"]
@@ -29,6 +32,8 @@ class File:
     document: Document
     kind: Kind
     resolved: Resolved = field(default_factory=Resolved)
+    templates: list[Template] = field(default_factory=list)
+    """What a ``for_each`` makes several of."""
 
 
 class Reading:
@@ -41,6 +46,7 @@ class Reading:
         """Every file could be read: a name that is not known does not exist."""
         self._root, self._skip_env, self._catalog = root, skip_env, catalog
         self._lookup = Lookup(root, self._with_dotenv(environ))
+        self._tables = Tables(root)
 
     def file(self, path: Path, label: str) -> File | None:
         """Read one file of definitions; None where there is nothing to go on with."""
@@ -53,7 +59,8 @@ class Reading:
         value = document.value if isinstance(document.value, dict) else {}
         for kind in ("pipeline", "connections"):
             if kind in value:
-                return File(document, kind, self._resolve(document, kind))
+                resolved = self._resolve(document, kind)
+                return File(document, kind, resolved, self._templates(document, kind, resolved))
         self.problems.append(problem(document, _no_kind(value)))
         return None
 
@@ -66,10 +73,7 @@ class Reading:
             return settings.finished({}, self._catalog)
         resolved = self._resolve(document, "settings")
         value, variables = settings.overlay(document.value, self._catalog, self._lookup.environ)
-        found = self._catalog.kind("settings").explain(value)
-        if isinstance(value, dict) and isinstance(value.get("defaults"), dict):
-            zones = unknown_timezone(value["defaults"])
-            found += [finding._replace(path=("defaults", *finding.path)) for finding in zones]
+        found = [*self._catalog.kind("settings").explain(value), *settings.rules(value)]
         written = [finding for finding in found if finding.path not in variables]
         shape = self._catalog.kind("settings").shape
         self.problems += problems(document, [*resolved.findings, *written], resolved, shape)
@@ -112,6 +116,57 @@ class Reading:
         resolved = resolve(document, self._catalog.kind(kind).shape, self._lookup, self._skip_env)
         self.secrets |= resolved.secrets
         return resolved
+
+    def _templates(
+        self, document: Document, kind: Literal["pipeline", "connections"], done: Resolved
+    ) -> list[Template]:
+        found = []
+        for name, path, node in _repeated(document.value, kind):
+            each = [one for one in done.each if one.static.path[: len(path)] == path]
+            rows = self._tables.rows(node["for_each"], (*path, "for_each"), done.secrets)
+            wrong = list(_unknown_columns(each, rows)) if rows.columns else []
+            if wrong:
+                rows.rows = []
+            done.findings += [*rows.findings, *wrong]
+            self.problems += rows.problems
+            steady = not any(":-" in one.static.text for one in each) and not any(map(_has_null, rows.rows))
+            template = Template(name, path, rows, tuple(one.static.path for one in each), steady)
+            first = expand(document, template, self._fill(kind, each))
+            done.unknown |= first.unknown
+            done.written |= first.written
+            self.secrets.update(secret for made in template.made for secret in made.resolved.secrets)
+            found.append(template)
+        return found
+
+    def _fill(self, kind: Kind, each: list[Prepared]) -> Fill:
+        means = Means(self._catalog.kind(kind).shape, self._lookup, self._skip_env)
+        return lambda document, row: resolve_row(document, each, row, means)
+
+
+def _repeated(value: Any, kind: str) -> list[tuple[str, NodePath, Any]]:
+    """Return the name, the path and the node of each pipeline or connection with ``for_each``."""
+    if kind == "pipeline":
+        named = value.get("pipeline")
+        return [(named, (), value)] if "for_each" in value and isinstance(named, str) else []
+    nodes = value["connections"] if isinstance(value.get("connections"), dict) else {}
+    return [
+        (name, ("connections", name), node)
+        for name, node in nodes.items()
+        if isinstance(node, dict) and "for_each" in node and not name.startswith("x-")
+    ]
+
+
+def _has_null(row: Row) -> bool:
+    return None in row.values.values()
+
+
+def _unknown_columns(each: list[Prepared], rows: Rows) -> Iterator[Finding]:
+    for static in (one.static for one in each):
+        for name in dict.fromkeys(columns(static.text)):
+            if name not in rows.columns:
+                fact = f"there is no column '{name}' for '${{each.{name}}}'"
+                hint = did_you_mean(name, rows.columns) or f"there are: {', '.join(rows.columns[:12])}"
+                yield Finding(static.path, False, "unknown-column", fact, hint)
 
 
 def _no_kind(value: Mapping[str, Any]) -> Finding:

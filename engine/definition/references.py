@@ -30,6 +30,24 @@ def duplicates(what: str, named: Named) -> Iterator[tuple[Document, Finding]]:
         first.setdefault(name, (document, path))
 
 
+def renamed(named: Named) -> Iterator[tuple[Document, Finding]]:
+    """Return a finding for each ``renamed_from`` whose old name still has, or has already, another owner."""
+    names = {name: (document, path) for name, document, path in reversed(named)}
+    heirs: dict[str, tuple[Document, Path]] = {}
+    for name, document, _ in named:
+        path: Path = ("renamed_from",)
+        old = document.value.get("renamed_from")
+        if not isinstance(old, str) or old == name:
+            continue
+        if other := names.get(old) or heirs.get(old):
+            place = other[0].place(other[1])
+            fact = f"'{old}' is still a pipeline" if old in names else f"what '{old}' left goes to another pipeline"
+            hint = "only one can go on where it stood"
+            fact = f"{fact} ({place.file}:{place.line})"
+            yield document, Finding(path, False, "renamed-from", fact, hint)
+        heirs.setdefault(old, (document, path))
+
+
 def afters(value: Any) -> list[tuple[Path, str]]:
     """Return the pipelines a pipeline's triggers name in ``after``, each with its path."""
     found: list[tuple[Path, str]] = []

@@ -150,8 +150,31 @@ def _keys(value: Data) -> Iterator[Finding]:
     if isinstance(cursor, Mapping) and cursor.get("lookback") is not None and keyless:
         fact = "'lookback' sends records again, and the target has no 'key'"
         yield Finding(("source", "cursor", "lookback"), True, "lookback-without-key", fact, "give the target a key")
+    steps = enumerate(_maps(value.get("steps")))
+    maps += [(("steps", index, "call"), step["call"]) for index, step in steps if isinstance(step.get("call"), Mapping)]
     for path, target in maps:
         yield from _idempotency(path, target)
+
+
+def _side_by_side(value: Data) -> Iterator[Finding]:
+    concurrency, source = value.get("concurrency"), value.get("source")
+    if not isinstance(concurrency, Mapping) or concurrency.get("overlap") != "allow":
+        return
+    if isinstance(source, Mapping) and "cursor" in source:
+        fact = "runs side by side cannot share the cursor: it has one owner"
+        path: Path = ("concurrency", "overlap")
+        yield Finding(path, False, "overlap-with-cursor", fact, "write queue, queue_one, skip or cancel")
+
+
+def _waits(value: Data) -> Iterator[Finding]:
+    if "max_age" in value and not any("webhook" in trigger for trigger in _maps(value.get("triggers"))):
+        fact = "'max_age' is for what a webhook accepts, and there is no webhook"
+        yield Finding(("max_age",), True, "missing-key", fact, "remove it, or add a webhook to triggers")
+
+
+def _renamed(value: Data) -> Iterator[Finding]:
+    if isinstance(value.get("renamed_from"), str) and value["renamed_from"] == value.get("pipeline"):
+        yield Finding(("renamed_from",), False, "bad-value", "this is the name it has", "remove it")
 
 
 def _idempotency(path: Path, target: Data) -> Iterator[Finding]:
@@ -161,9 +184,8 @@ def _idempotency(path: Path, target: Data) -> Iterator[Finding]:
         place = (*path, name, "idempotency")
         batch = target.get("batch")
         if "key" not in target:
-            yield Finding(
-                place, True, "idempotency-without-key", "'idempotency' is made of the key", "give the target a key"
-            )
+            hint = f"give the {'call' if path[-1] == 'call' else 'target'} a key"
+            yield Finding(place, True, "idempotency-without-key", "'idempotency' is made of the key", hint)
         if isinstance(batch, Mapping) and isinstance(batch.get("size"), int) and batch["size"] > 1:
             fact = "'idempotency' needs one record a request"
             yield Finding(place, True, "idempotency-with-batch", fact, "remove batch, or idempotency")
@@ -178,6 +200,9 @@ _RULES: tuple[Callable[[Data], Iterable[Finding]], ...] = (
     _trigger_params,
     _breakers,
     _keys,
+    _side_by_side,
+    _waits,
+    _renamed,
 )
 
 

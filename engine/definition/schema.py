@@ -19,7 +19,7 @@ from engine.definition.nearest import nearest
 from engine.definition.shape import Shape
 from engine.errors import EngineError
 
-Role = Literal["source", "target", "connection"]
+Role = Literal["source", "target", "call", "connection"]
 Kind = Literal["pipeline", "connections", "settings"]
 
 GROUP = "engine.connectors"
@@ -77,7 +77,9 @@ class ConnectorSchema:
     @property
     def roles(self) -> tuple[str, ...]:
         """The roles the connector plays."""
-        return tuple(role for role in ("source", "target", "connection") if role in self.document["definitions"])
+        return tuple(
+            role for role in ("source", "target", "call", "connection") if role in self.document["definitions"]
+        )
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from engine.definition.explain import Finding
+from engine.definition.rules import unknown_timezone
 from engine.definition.schema import Catalog
 from engine.definition.shape import Notes, Shape, convert
 from engine.definition.variables import typed
@@ -34,6 +36,8 @@ def _variables(
         if child is not None and child.known():
             found += _variables(child, name, (*path, key), environ)
         elif child is not None and child.types == frozenset({"object"}):
+            if name in environ:
+                found.append((name, (*path, key), child))
             below = [other for other in environ if other.startswith(f"{name}_") and len(other) > len(name) + 1]
             found += [(other, (*path, key, other[len(name) + 1 :].lower()), None) for other in sorted(below)]
         elif name in environ:
@@ -50,6 +54,43 @@ def _put(value: dict[str, Any], path: Path, item: Any) -> None:
             return
         value = below
     value[cast(str, path[-1])] = item
+
+
+def rules(value: Any) -> Iterator[Finding]:
+    """Return what the schema cannot say about settings, whatever else is wrong with them."""
+    if not isinstance(value, Mapping):
+        return
+    if isinstance(value.get("defaults"), Mapping):
+        for finding in unknown_timezone(value["defaults"]):
+            yield finding._replace(path=("defaults", *finding.path))
+    admin, listen = (value[key] if isinstance(value.get(key), Mapping) else {} for key in ("admin", "listen"))
+    address = admin.get("address", "127.0.0.1")
+    if isinstance(address, str) and address and not _is_loopback(address):
+        fact = f"'{address}' can be reached from other machines, and nobody would be asked who they are"
+        hint = "write 127.0.0.1, and let a proxy in front of it ask; auth is not built yet"
+        yield Finding(("admin", "address"), False, "open-admin", fact, hint)
+    if _same_door(listen, admin):
+        key = "admin" if "port" in admin else "listen"
+        fact = "webhooks and admin cannot both have this port"
+        yield Finding((key, "port"), False, "bad-value", fact, "give each its own; 0 takes a free one")
+
+
+def _same_door(listen: Mapping[str, Any], admin: Mapping[str, Any]) -> bool:
+    port = listen.get("port", 8080)
+    addresses = {one.get("address", "127.0.0.1") for one in (listen, admin)}
+    same_address = len(addresses) == 1 or bool(addresses & {"0.0.0.0", "::"})
+    return bool(port == admin.get("port", 8081) and port != 0 and same_address)
+
+
+def _is_loopback(address: str) -> bool:
+    if address in ("127.0.0.1", "::1"):
+        return True
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return address.casefold() == "localhost"
 
 
 def finished(value: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,10 +42,23 @@ def sites(value: Any) -> Iterator[Site]:
     for index, target in enumerate(targets if isinstance(targets, list) else ()):
         if isinstance(target, Mapping):
             yield Site(("targets", index), "target", target)
+    yield from _asking(value.get("steps"))
     connections = value.get("connections")
     for name, connection in (connections if isinstance(connections, Mapping) else {}).items():
         if isinstance(connection, Mapping) and not str(name).startswith("x-"):
             yield Site(("connections", name), "connection", connection)
+
+
+def _asking(steps: Any) -> Iterator[Site]:
+    """Yield where steps ask a remote system: the source of a ``lookup``, the operation of a ``call``."""
+    for index, step in enumerate(steps if isinstance(steps, list) else ()):
+        if not isinstance(step, Mapping):
+            continue
+        lookup, call = step.get("lookup"), step.get("call")
+        if isinstance(lookup, Mapping) and isinstance(lookup.get("from"), Mapping):
+            yield Site(("steps", index, "lookup", "from"), "source", lookup["from"])
+        if isinstance(call, Mapping):
+            yield Site(("steps", index, "call"), "call", call)
 
 
 def connections_of(site: Site) -> list[str]:
@@ -66,10 +79,14 @@ def connector_of(site: Site, catalog: Catalog) -> str | None:
 class Checker:
     """Checks the sites of documents against the catalog and the connections of the project."""
 
-    def __init__(self, catalog: Catalog, connections: Mapping[str, Known], complete: bool) -> None:
+    def __init__(
+        self, catalog: Catalog, connections: Mapping[str, Known], complete: bool, partly: Set[str] = frozenset()
+    ) -> None:
         self._catalog, self._connections = catalog, connections
         self._complete = complete
         """Every file could be read: a name that is not known does not exist."""
+        self._partly = partly
+        """Connections with ``for_each`` of which not all rows could be read."""
 
     def check(self, site: Site, shape: Shape | None) -> list[Finding]:
         """Return the findings about the connector named at *site*, whose own shape is *shape*."""
@@ -146,7 +163,7 @@ class Checker:
             return
         known = self._connections.get(wanted)
         if known is None:
-            if self._complete:
+            if self._complete and wanted.partition("[")[0] not in self._partly:
                 hint = did_you_mean(wanted, self._connections) or "add it to a file in connections/"
                 yield Finding(path, False, "unknown-connection", f"there is no connection '{wanted}'", hint)
         elif known.kind is not None and known.kind not in kinds:

@@ -19,6 +19,7 @@ the issues) for what the checks would have found.
 - ``compile_steps(steps, settings)`` and ``compile_mapping(value, path, settings)`` give stages of ``engine.pipeline``.
 - ``compile_condition``, ``compile_key`` give its ``Condition`` and ``Key``.
 - ``compile_template``, ``compile_expression`` give the callables connectors get: names → value, document → value.
+- ``field_path(text)``: the steps of a field's path; ``key_text(value)``: a value as keys are written.
 - ``compile_schema(schema)``: value → every mistake as (path, message).
 - ``evaluate(text, settings)``, ``evaluate_mapping(value, settings)``: document → value, for ``engine eval``.
 
@@ -88,6 +89,8 @@ __all__ = [
     "compile_template",
     "evaluate",
     "evaluate_mapping",
+    "field_path",
+    "key_text",
     "sensitive",
 ]
 
@@ -142,6 +145,20 @@ def compile_schema(schema: Any) -> Callable[[Any], list[tuple[Path, str]]]:
     from engine.expressions import schema as schemas
 
     return schemas.compile_schema(schema)
+
+
+def field_path(text: str) -> tuple[str, ...] | None:
+    """Return the steps of a path of names, None for anything else."""
+    from engine.expressions import paths
+
+    return paths.field_path(text)
+
+
+def key_text(value: Any) -> str | None:
+    """Write a single value as keys are compared; None for null, the empty text, objects and lists."""
+    from engine.expressions import keys
+
+    return keys.key_text(value)
 
 
 def evaluate(text: str, settings: Settings) -> Callable[[Any], Any]:

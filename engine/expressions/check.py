@@ -8,7 +8,7 @@ from typing import Any
 from engine.errors import Path
 from engine.expressions.paths import is_template, plain_path
 from engine.expressions.plan import Node, Query, Text
-from engine.expressions.program import Program
+from engine.expressions.program import ASKING, Program
 from engine.expressions.reader import Reader
 from engine.expressions.values import PIPELINE_NAMES, SOURCE_NAMES, TARGET_NAMES, Issue, Settings, StepLike
 
@@ -19,7 +19,19 @@ def check_steps(
     """Find the mistakes of steps; with *settings* also in the files they name."""
     program = Program(visible, settings)
     program.steps(steps)
+    for step in steps:
+        if step.kind in ASKING and isinstance(step.body, Mapping):
+            _asking(program.reader, step.body, step.path)
     return program.issues
+
+
+def _asking(reader: Reader, body: Mapping[str, Any], path: Path) -> None:
+    """Read what a ``lookup`` compares and what tells a ``call`` from another."""
+    match = body.get("match")
+    for name, text in match.items() if isinstance(match, Mapping) else ():
+        read_key(reader, text, (*path, "match", name))
+    if "key" in body:
+        read_key(reader, body["key"], (*path, "key"))
 
 
 def check_value(value: Any, path: Path, visible: Set[str] = TARGET_NAMES) -> list[Issue]:

@@ -27,6 +27,14 @@ def key_part(value: Any) -> str:
     raise RecordError("type", f"a key is text or a number, got {kind_of(value)}")
 
 
+def key_text(value: Any) -> str | None:
+    """Write a single value as keys are compared; None for what can be no key."""
+    try:
+        return key_part(value)
+    except RecordError:
+        return None
+
+
 def _number(value: Any) -> str:
     exact = decimal_of(value)
     text = f"{exact:f}"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import Path
 from engine.expressions.plan import Const, Each, Field, Fields, Items, Lookup, Node, Query, Text
-from engine.expressions.program import Map, Program, SetFields, Step, Switch
+from engine.expressions.program import Ask, Map, Program, SetFields, Step, Switch
 from engine.expressions.reader import Reader
 from engine.expressions.values import ALL_NAMES, StepLike
 
@@ -55,6 +55,11 @@ def _of_steps(steps: Sequence[Step]) -> tuple[list[Pattern], list[Pattern]]:
             renamed = _renamed(node, mapped)
             mapped = [*(mapped if isinstance(step, SetFields) else ()), *renamed, *(place for place, _ in made)]
             source += [place for _, field in made for place in _reads(field.source)]
+        elif isinstance(step, Ask) and step.into:
+            # what stood there is gone; dead letters keep the record as it stood behind the step, as a source's
+            mapped = [mark for mark in mapped if mark[: len(step.into)] != step.into]
+            mapped += [step.into] if step.sensitive else []
+            source += [step.into] if step.sensitive else []
     return source, mapped
 
 

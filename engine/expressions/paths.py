@@ -26,6 +26,13 @@ def plain_path(text: str) -> tuple[str | int, ...] | None:
     return tuple(steps)
 
 
+def field_path(text: str) -> tuple[str, ...] | None:
+    """Return the steps of a path of names only, else None."""
+    steps = plain_path(text) or ()
+    names = tuple(step for step in steps if isinstance(step, str))
+    return names if names and len(names) == len(steps) else None
+
+
 def is_template(text: str) -> bool:
     """Return whether *text* is Jinja."""
     return "{{" in text or "{%" in text

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import Path, RecordError, dotted
-from engine.expressions.paths import plain_path
+from engine.expressions.paths import field_path, plain_path
 from engine.expressions.plan import Fields, Node
 from engine.expressions.query import nearest
 from engine.expressions.reader import Reader
 from engine.expressions.values import Settings, StepLike
 
 KINDS = ("filter", "map", "set", "remove", "check", "validate", "split", "switch")
+ASKING = ("lookup", "call")
+"""Steps that ask a remote system: not part of any function, but part of what a record becomes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -88,6 +90,15 @@ class Switch(Step):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Ask(Step):
+    """Puts an answer of a remote system into a field."""
+
+    into: tuple[str, ...]
+    """Empty: nowhere."""
+    sensitive: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OmitNull(Step):
     """Leaves null fields out."""
 
@@ -117,10 +128,29 @@ class Program:
 
     def steps(self, steps: Sequence[StepLike]) -> tuple[Step, ...]:
         """Read a list of steps."""
-        return tuple(made for step in steps if (made := self.step(step.kind, step.body, step.path)) is not None)
+        return tuple(made for step in steps if (made := self._top(step)) is not None)
+
+    def _top(self, step: StepLike) -> Step | None:
+        if step.kind in ASKING and isinstance(step.body, Mapping):
+            return self._ask(step.body, step.path)
+        return self.step(step.kind, step.body, step.path)
+
+    def _ask(self, body: Mapping[str, Any], path: Path) -> Step:
+        into = body.get("into")
+        steps = field_path(into) if isinstance(into, str) else ()
+        if steps is None:
+            hint = "write into: sale, or into: customer.address; quote a name with other characters: '\"zip code\"'"
+            self.reader.issue("step", f"into takes a field's name, and {into!r} is none", hint, (*path, "into"))
+        if "when" in body:
+            self.condition(body["when"], (*path, "when"))
+        return Ask(path, steps or (), body.get("sensitive") is True)
 
     def step(self, kind: str, body: Any, path: Path) -> Step | None:
         """Read one step."""
+        if kind in ASKING:
+            hint = "put it among the pipeline's steps, with when:"
+            self.reader.issue("step", f"a {kind} cannot stand inside a switch", hint, path)
+            return None
         if kind not in KINDS:
             hint = nearest(kind, list(KINDS)) or "there are " + ", ".join(KINDS)
             self.reader.issue("unknown-key", f"there is no step '{kind}'", hint, path)

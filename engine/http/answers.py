@@ -6,6 +6,8 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ from engine.errors import Path, dotted
 from engine.events import WebhookOutcome
 
 _ALWAYS = {"Server": "engine", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_LINES = "".join(f"{name}: {value}\r\n" for name, value in _ALWAYS.items())
 
 
 class Reply(NamedTuple):
@@ -37,6 +40,8 @@ class Answer:
     reason: str = ""
     close: bool = False
     """The rest of what the caller sends is not read."""
+    plain: bool = False
+    """Good, and short JSON."""
 
 
 class Refusal(Exception):
@@ -49,7 +54,7 @@ class Refusal(Exception):
 
 def ok(status: int, outcome: WebhookOutcome, body: Mapping[str, Any], id: str | None = None) -> Answer:
     """Make a good answer in JSON."""
-    return Answer(status, outcome, _json(body), {"Content-Type": "application/json"}, id)
+    return Answer(status, outcome, _json(body), {"Content-Type": "application/json"}, id, plain=True)
 
 
 def plain(text: str) -> Answer:
@@ -128,8 +133,39 @@ def _json(value: Any) -> bytes:
     return _encode(value).encode("utf-8", "replace")
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A short good answer as it goes over the wire, of which there are many: the connection sends it as it is."""
+
+    status: int
+    wire: bytes
+    keep_alive: bool = True
+
+
+_HEADS = {
+    status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n{_LINES}".encode()
+    for status in (200, 202)
+}
+_HTTP_1_1 = (1, 1)
+
+
+def written(answer: Answer, request: web.BaseRequest, now: float) -> Written | None:
+    """Write an answer that ``ok`` made to a call like most; None where HTTP asks for more than that."""
+    usual = answer.plain and not answer.close and request.method == "POST"
+    if not usual or request.version != _HTTP_1_1 or not request.keep_alive:
+        return None
+    head, date = _HEADS[answer.status], _date(int(now))
+    wire = b"%bContent-Length: %d\r\nDate: %b\r\n\r\n%b" % (head, len(answer.body), date, answer.body)
+    return Written(answer.status, wire)
+
+
+@lru_cache(1)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
+
+
 def response(answer: Answer) -> web.Response:
-    """Write an answer for the wire."""
+    """Write any answer for the wire."""
     made = web.Response(status=answer.status, body=answer.body, headers={**answer.headers, **_ALWAYS})
     if answer.close:
         made.force_close()

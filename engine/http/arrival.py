@@ -78,12 +78,16 @@ def _too_large(most: int) -> Exception:
 async def read_body(request: web.BaseRequest, most: int, pace: Pace, clock: Callable[[], float]) -> bytes:
     """Read the body. Raises Refusal when it is longer than *most*, or comes too slowly, or breaks off."""
     _go_on(request)
+    if request.content.is_eof():
+        # it came with the head: that needs no clock
+        body = request.content.read_nowait()
+        if len(body) > most:
+            raise _too_large(most)
+        return body
     chunks: list[bytes] = []
     size, began = 0, clock()
     while not request.content.at_eof():
-        # what came with the head is there already and needs no clock
-        whole = request.content.is_eof()
-        chunk = request.content.read_nowait() if whole else await _next(request, began + pace.allows(size) - clock())
+        chunk = await _next(request, began + pace.allows(size) - clock())
         size += len(chunk)
         if size > most:
             raise _too_large(most)
@@ -103,7 +107,8 @@ async def _next(request: web.BaseRequest, seconds: float) -> bytes:
 
 def _go_on(request: web.BaseRequest) -> None:
     """Tell a sender that waits for it to send the body."""
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+    expects = "Expect" in request.headers and request.headers["Expect"].lower() == "100-continue"
+    if expects and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 

@@ -54,10 +54,12 @@ def judge(door: Door, call: Call, now: float) -> Caller | Refused:
         return Caller()
     reasons = []
     for way in door.ways:
-        reason = next((f"{name}: {why}" for name, check in way.checks if (why := check(call, now))), "")
-        if not reason:
+        for name, check in way.checks:
+            if why := check(call, now):
+                reasons.append(f"{way.client}: {name}: {why}" if way.client else f"{name}: {why}")
+                break
+        else:
             return Caller(way.client)
-        reasons.append(f"{way.client}: {reason}" if way.client else reason)
     return Refused("; ".join(dict.fromkeys(reasons)) or "nobody may call this")
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from engine.bodies import Media, NotReadable, parse
@@ -23,8 +22,7 @@ _NEVER_KEPT = frozenset((*_CREDENTIALS, *_HOPS, *_SIZES))
 """Credentials, and what concerns one connection and not the event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A call whose caller was let in, as it is stored."""
 
     call: Call
@@ -103,8 +101,8 @@ def _around(heard: Received, event: Any) -> dict[str, Any]:
     return {
         "path": heard.call.path,
         "method": heard.call.method,
-        "headers": dict(heard.headers),
-        "query": dict(heard.query),
+        "headers": heard.headers,
+        "query": heard.query,
         "client": heard.client,
         "received": heard.at,
         "event": None if event is None else str(event),

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from engine.http.addresses import Network, address_of, inside, neighbourhood
-from engine.http.answers import refuse, response
+from engine.http.answers import Written, refuse, response
 from engine.http.limits import Crowd
 
 
@@ -66,6 +66,25 @@ class Guarded(RequestHandler):
             self._disarm()
         elif self._head is None and self._waits:
             self._arm()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on reading; where it never paused there is nothing to parse again, which aiohttp would try."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: Any, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send what is written already as it is; anything else as aiohttp does."""
+        if not isinstance(resp, Written):
+            return await super().finish_response(request, resp, start_time)
+        sent: Any = resp
+        if self.transport is None:
+            return sent, True
+        self.transport.write(resp.wire)
+        if self._paused:
+            await self._drain_helper()
+        return sent, False
 
     @property
     def _waits(self) -> bool:

@@ -76,6 +76,11 @@ class Listener:
         self._webhooks.routes = routes
 
     @property
+    def open_now(self) -> bool:
+        """Tell whether it takes calls."""
+        return self._socket is not None
+
+    @property
     def address(self) -> str:
         """Where it listens, with the real port."""
         if self._socket is None or not self._socket.sockets:
@@ -108,14 +113,14 @@ class Listener:
         self._server = server
         stack.push_async_callback(self.close)
 
-    async def close(self) -> None:
-        """Take no more connections, answer what has come, and close; again is harmless."""
+    async def close(self, seconds: float | None = None) -> None:
+        """Take no more connections, answer what has come within *seconds*, and close; again is harmless."""
         if self._socket is None or self._server is None:
             return
         self._webhooks.closing = True
         socket, self._socket = self._socket, None
         socket.close()
-        await self._server.shutdown(self._settings.drain)
+        await self._server.shutdown(self._settings.drain if seconds is None else seconds)
         await socket.wait_closed()
 
     def _complain(self, address: str, reason: str, status: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -38,6 +38,10 @@ class Route:
     """The sender's question is answered here, and nothing else is taken."""
     why: str = ""
     """Of a route that leads nowhere: the reason for the log."""
+    pipelines: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pipelines", tuple(dict.fromkeys(bound.pipeline for bound in self.bounds)))
 
 
 class Routes:

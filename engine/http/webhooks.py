@@ -15,7 +15,7 @@ from engine.errors import StoreError, StoreFailed
 from engine.events import WebhookAnswered
 from engine.http import answers, challenge
 from engine.http.addresses import Network, caller_address, neighbourhood
-from engine.http.answers import Answer, Refusal, Reply
+from engine.http.answers import Answer, Refusal, Reply, Written
 from engine.http.arrival import Pace, check_head, headers_of, peer_of, read_body, target_of
 from engine.http.auth import Caller, judge
 from engine.http.call import Call
@@ -74,7 +74,7 @@ class Webhooks:
     closing: bool = False
     """Every answer ends its connection."""
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse | Written:
         """Answer one call, whatever comes."""
         if request.raw_path == RESERVED and request.method in ("GET", "HEAD"):
             return web.Response(body=_HEALTHY, headers={"Content-Type": "application/json", "Server": "engine"})
@@ -88,7 +88,7 @@ class Webhooks:
             answer = answers.refuse(500, "failed", _fault(error)).answer
         answer.close = answer.close or self.closing
         self.ports.tell(_event(request, note, answer, self.ports.monotonic() - began))
-        return answers.response(answer)
+        return answers.written(answer, request, self.ports.clock()) or answers.response(answer)
 
     async def _answer(self, request: web.BaseRequest, note: _Note) -> Answer:
         headers = headers_of(request)
@@ -98,7 +98,7 @@ class Webhooks:
         if self.load.full:
             raise answers.closing(answers.later(503, "unavailable", "too much waits for the disk", 1.0))
         route = self.routes.find(path, request.method)
-        note.pipelines = tuple(dict.fromkeys(bound.pipeline for bound in route.bounds))
+        note.pipelines = route.pipelines
         if route.rate_limit is not None:
             self._limit(route, path, neighbourhood(address))
         most = route.max_body if self.largest is None else min(route.max_body, self.largest)
@@ -108,7 +108,9 @@ class Webhooks:
         try:
             body = await read_body(request, most, self.pace, self.ports.monotonic)
             note.size = len(body)
-            return await self._judge(route, Call(request.method, path, query, headers, body, address), note)
+            call = Call(request.method, path, query, headers, body, address)
+            heard = self._admit(route, call, note)
+            return await self._take(route, heard) if isinstance(heard, Received) else heard
         finally:
             self.load.end(size)
 
@@ -117,32 +119,36 @@ class Webhooks:
         if wait > 0:
             raise answers.closing(answers.later(429, "limited", f"more than the webhook's rate from {who}", wait))
 
-    async def _judge(self, route: Route, call: Call, note: _Note) -> Answer:
-        if (answer := challenge.before(route, call)) is not None:
+    def _admit(self, route: Route, call: Call, note: _Note) -> Received | Answer:
+        if route.challenge is not None and (answer := challenge.before(route, call)) is not None:
             return answer
-        verdict = judge(route.door, call, self.ports.clock())
+        now = self.ports.clock()
+        verdict = judge(route.door, call, now)
         if not isinstance(verdict, Caller):
             raise answers.unauthorized(route.why or verdict.reason)
-        note.client = verdict.name
-        client = self.routes.clients.get(verdict.name) if verdict.name else None
-        if client is not None:
-            wait = self.rates.wait(client.rate_limit, ("client", client.name), self.ports.monotonic())
-            if wait > 0:
-                raise answers.later(429, "limited", f"more than the rate of the client {client.name}", wait)
-        return await self._take(route, call, verdict)
+        if verdict.name:
+            note.client = verdict.name
+            self._limit_client(verdict.name)
+        return received(call, route.door.credentials, verdict.name, datetime.fromtimestamp(now, UTC))
 
-    async def _take(self, route: Route, call: Call, caller: Caller) -> Answer:
-        now = datetime.fromtimestamp(self.ports.clock(), UTC)
-        heard = received(call, route.door.credentials, caller.name, now)
-        if len(call.body) > _LARGE:
-            return await self._keep(route, heard, await asyncio.to_thread(_prepare, route, heard))
-        return await self._keep(route, heard, _prepare(route, heard))
+    def _limit_client(self, name: str) -> None:
+        client = self.routes.clients.get(name)
+        if client is None:
+            return
+        wait = self.rates.wait(client.rate_limit, ("client", name), self.ports.monotonic())
+        if wait > 0:
+            raise answers.later(429, "limited", f"more than the rate of the client {name}", wait)
 
-    async def _keep(self, route: Route, heard: Received, prepared: list[NewEntry] | Answer) -> Answer:
+    async def _take(self, route: Route, heard: Received) -> Answer:
+        large = len(heard.call.body) > _LARGE
+        prepared = await asyncio.to_thread(_prepare, route, heard) if large else _prepare(route, heard)
         if isinstance(prepared, Answer):
             return prepared
         if route.bounds[0].plan.respond is not None:
             return await self._reply(route.bounds[0], prepared[0])
+        return await self._keep(prepared)
+
+    async def _keep(self, prepared: list[NewEntry]) -> Answer:
         try:
             kept = await self.ports.store.append(prepared)
         except StoreFailed as error:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from engine.connector import Context
@@ -45,26 +45,91 @@ class Connections:
 
     stack: AsyncExitStack
     make_context: Callable[[Remote], Context]
-    _open: dict[str, Shared] = field(default_factory=dict)
+    _open: dict[Remote, _Lent] = field(default_factory=dict)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def get(self, remote: Remote, user: AsyncExitStack | None = None) -> Shared:
+        """Return the open connection; with *user* it is given back when that stack ends. Raises ConnectorError."""
+        async with self._opening:
+            lent = self._open.get(_key(remote))
+            if lent is None:
+                lent = self._open[_key(remote)] = await self._opened(remote)
+        if user is not None:
+            lent.users += 1
+            user.push_async_callback(self._back, lent)
+        return lent.shared
+
+    def lent(self, user: AsyncExitStack) -> Borrower:
+        """Return a view for one run: what it gets counts as used until *user* ends."""
+        return Borrower(self, user)
+
+    async def retain(self, remotes: Collection[Remote]) -> list[str]:
+        """Close what is not among *remotes*, as soon as nobody uses it: a new revision has its own.
+
+        Returns the names of those whose breaker was not closed: what was known of it is forgotten.
+        """
+        forgotten = []
+        kept = {_key(remote) for remote in remotes}
+        for key, lent in list(self._open.items()):
+            if key not in kept:
+                del self._open[key]
+                lent.last = True
+                if lent.shared.breaker is not None and lent.shared.breaker.state != "closed":
+                    forgotten.append(lent.shared.name)
+                if not lent.users:
+                    await lent.stack.aclose()
+        return forgotten
+
+    async def _opened(self, remote: Remote) -> _Lent:
+        stack, client = AsyncExitStack(), None
+        try:
+            if remote.build is not None:
+                client = remote.build(self.make_context(remote))
+                await client.open(stack)
+        except BaseException:
+            await stack.aclose()
+            raise
+        self.stack.push_async_callback(stack.aclose)  # again is harmless
+        shared = Shared(
+            remote.name,
+            client,
+            Breaker(remote.circuit_breaker) if remote.circuit_breaker else None,
+            Limiter(remote.rate_limit) if remote.rate_limit else None,
+        )
+        return _Lent(shared, stack)
+
+    async def _back(self, lent: _Lent) -> None:
+        lent.users -= 1
+        if lent.last and not lent.users:
+            await lent.stack.aclose()
+
+
+@dataclass(slots=True)
+class _Lent:
+    """An open connection and who uses it."""
+
+    shared: Shared
+    stack: AsyncExitStack
+    users: int = 0
+    last: bool = False
+    """Nobody gets it any more."""
+
+
+def _key(remote: Remote) -> Remote:
+    """Leave out what is made anew with every compilation and is the same where the rest is."""
+    return replace(remote, build=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Borrower:
+    """One run's way to the connections."""
+
+    connections: Connections
+    user: AsyncExitStack
 
     async def get(self, remote: Remote) -> Shared:
         """Return the open connection. Raises ConnectorError."""
-        async with self._opening:
-            shared = self._open.get(remote.name)
-            if shared is None:
-                client = None
-                if remote.build is not None:
-                    client = remote.build(self.make_context(remote))
-                    await client.open(self.stack)
-                shared = Shared(
-                    remote.name,
-                    client,
-                    Breaker(remote.circuit_breaker) if remote.circuit_breaker else None,
-                    Limiter(remote.rate_limit) if remote.rate_limit else None,
-                )
-                self._open[remote.name] = shared
-            return shared
+        return await self.connections.get(remote, self.user)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,9 @@ from engine.record import Receipt
 
 LONGEST_WAIT = 600.0
 """A remote that asks for a longer pause (seconds) ends a triggered run, which goes on from there the next time."""
+OFTEN = 0.2
+SELDOM = 15.0
+"""Seconds between tries of accepted work, at least: where the target may be back, and where people must mend."""
 
 
 class Situation(NamedTuple):
@@ -45,7 +48,9 @@ class Decision(NamedTuple):
     split: bool = False
     """Deliver the two halves on their own."""
     fail: Exception | None = None
-    """The run ends with this."""
+    """A triggered run ends with this; accepted work waits, and sends *again* later."""
+    doubtful: Sequence[int] = ()
+    """With *fail*: indexes that may be stored and must not be sent again."""
 
 
 def decide(now: Situation) -> Decision:
@@ -55,13 +60,14 @@ def decide(now: Situation) -> Decision:
         return _receipt(now, outcome)
     if isinstance(outcome, Rejected):
         return _rejected(now, outcome)
+    everything = range(now.size)
     if isinstance(outcome, Misconfigured | CircuitOpen):
-        return Decision(fail=outcome)
+        return Decision(again=everything, fail=outcome)
     if isinstance(outcome, Uncertain) and not (now.keyed or now.retry_written):
-        return Decision(fail=_unsafe(str(outcome)))
+        return Decision(fail=_unsafe(str(outcome)), doubtful=everything)
     if isinstance(outcome, Disconnected | Transient | Uncertain):
-        return _again(now, range(now.size), outcome)
-    return Decision(fail=outcome)
+        return _again(now, everything, outcome)
+    return Decision(again=everything, fail=outcome)
 
 
 def decide_read(outcome: ConnectorError, attempt: int, retry: Retry, random: float) -> float | None:
@@ -72,19 +78,32 @@ def decide_read(outcome: ConnectorError, attempt: int, retry: Retry, random: flo
     return wait if wait <= LONGEST_WAIT else None
 
 
+def hold(error: Exception, attempt: int, retry: Retry, random: float, now: float) -> float:
+    """Return the seconds until accepted work is tried again after *error*; *now* in monotonic seconds.
+
+    An open breaker says itself when it lets a call through. What people must mend is looked at rarely.
+    """
+    if isinstance(error, CircuitOpen):
+        return max(error.until - now, 0.01)
+    wait = retry.delay(attempt, random, getattr(error, "retry_after", None))
+    return max(wait, SELDOM) if isinstance(error, Misconfigured) else max(wait, OFTEN)
+
+
 def _rejected(now: Situation, outcome: Rejected) -> Decision:
     if now.size == 1:
         return Decision(refuse={0: (Rejected.code, str(outcome))})
     if now.atomic or now.keyed or now.retry_written:
         return Decision(split=True, why=str(outcome))
-    return Decision(fail=_unsafe(f"{outcome}; the batch was refused as a whole, and part of it may be stored"))
+    error = _unsafe(f"{outcome}; the batch was refused as a whole, and part of it may be stored")
+    return Decision(fail=error, doubtful=range(now.size))
 
 
 def _receipt(now: Situation, receipt: Receipt) -> Decision:
     refuse = {index: (Rejected.code, reason) for index, reason in receipt.rejected.items()}
     uncertain = receipt.uncertain
     if uncertain and not (now.keyed or now.retry_written):
-        return Decision(refuse, fail=_unsafe(next(iter(uncertain.values()))))
+        error: ConnectorError = _unsafe(next(iter(uncertain.values())))
+        return Decision(refuse, again=sorted(receipt.retry), fail=error, doubtful=sorted(uncertain))
     again = sorted({**receipt.retry, **uncertain})
     if not again:
         return Decision(refuse)
@@ -94,16 +113,16 @@ def _receipt(now: Situation, receipt: Receipt) -> Decision:
         # the target is up and answered for the others: these few must not stop the pipeline for ever
         refuse |= {index: (Uncertain.code, reason) for index, reason in uncertain.items()}
         return Decision(refuse)
-    error: ConnectorError = Transient(why, receipt.retry_after) if receipt.retry else Uncertain(why)
+    error = Transient(why, receipt.retry_after) if receipt.retry else Uncertain(why)
     return _again(now, again, error)._replace(refuse=refuse)
 
 
 def _again(now: Situation, indexes: Sequence[int], outcome: ConnectorError) -> Decision:
     if now.attempt >= now.retry.attempts:
-        return Decision(fail=outcome)
+        return Decision(again=indexes, fail=outcome)
     asked = getattr(outcome, "retry_after", None)
     if asked is not None and asked > LONGEST_WAIT:
-        return Decision(fail=outcome)
+        return Decision(again=indexes, fail=outcome)
     wait = now.retry.delay(now.attempt, now.random, asked)
     return Decision(again=indexes, wait=wait, why=str(outcome), asked=asked)
 

@@ -94,10 +94,16 @@ class Ledger(Generic[D]):
         self._open.append(chunk)
         self._by_sequence[sequence] = chunk
 
-    def done(self, sequence: int, count: int, refused: Iterable[tuple[int, D | None]] = ()) -> None:
-        """Account for *count* deliveries of a chunk; *refused*: source index, and the dead letter if one is kept."""
+    def done(
+        self, sequence: int, count: int, refused: Iterable[tuple[int, D | None]] = (), kept: Iterable[D] = ()
+    ) -> None:
+        """Account for *count* deliveries of a chunk; *refused*: source index, and the dead letter if one is kept.
+
+        *kept* settles with the chunk, too, and says nothing about the target.
+        """
         chunk = self._by_sequence[sequence]
         chunk.open -= count
+        chunk.dead += kept
         for index, letter in refused:
             chunk.refused.add(index)
             if letter is not None:
@@ -143,6 +149,15 @@ class Ledger(Generic[D]):
                 self.streak += 1
                 if self.streak >= FIRST:
                     return
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether all that was taken has been given out."""
+        return not (self._open or self._held or self._beyond or self._covered.sequence >= 0)
+
+    def rest(self) -> bool:
+        """Nothing more came for now: end the streak as ``close`` does, unless something is under way."""
+        return not self._open and bool(self._held) and self.close()
 
     @property
     def mistaken(self) -> bool:

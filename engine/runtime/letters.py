@@ -48,9 +48,11 @@ class Letters:
 
     def reason(self, lost: Lost) -> str:
         """Return the message without secrets and without the record's sensitive values."""
-        values = set(_hidden(lost.input, self.pipeline.mask(lost.input)))
+        values = set(hidden(lost.input, self.pipeline.mask(lost.input)))
+        if lost.seen is not None and lost.seen is not lost.input:
+            values |= set(hidden(lost.seen, self.pipeline.mask(lost.seen)))
         if lost.target is not None and lost.mapped is not None:
-            values |= set(_hidden(lost.mapped, self.pipeline.mask_sent(lost.target, lost.mapped)))
+            values |= set(hidden(lost.mapped, self.pipeline.mask_sent(lost.target, lost.mapped)))
         return str(storable(covered(self.redact(lost.failure.message), values)))
 
     def covering(self, target: str) -> Callable[[str, Outgoing], str]:
@@ -63,8 +65,8 @@ class Letters:
             return text
         values: set[str] = set()
         for given, sent in zip(load.inputs, load.records, strict=True):
-            values.update(_hidden(given, self.pipeline.mask(given)))
-            values.update(_hidden(sent, self.pipeline.mask_sent(target, sent)))
+            values.update(hidden(given, self.pipeline.mask(given)))
+            values.update(hidden(sent, self.pipeline.mask_sent(target, sent)))
         return covered(self.redact(text), values)
 
 
@@ -94,16 +96,16 @@ def _overlap(text: str, value: str) -> int:
     return next((size for size in range(len(value) - 1, 3, -1) if text.endswith(value[:size])), 0)
 
 
-def _hidden(value: Any, masked: Any) -> Iterator[str]:
+def hidden(value: Any, masked: Any) -> Iterator[str]:
     """Yield the texts that masking took out."""
     if value is masked:
         return
     if isinstance(value, dict) and isinstance(masked, dict):
         for key, item in value.items():
-            yield from _hidden(item, masked.get(key))
+            yield from hidden(item, masked.get(key))
     elif isinstance(value, list) and isinstance(masked, list):
         for item, other in zip(value, masked, strict=False):
-            yield from _hidden(item, other)
+            yield from hidden(item, other)
     elif value != masked and not isinstance(value, bool | None):
         yield from _leaves(value)
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.connector import Context, Source, Target
-from engine.pipeline import Pipeline, Remote, TargetPlan
+from engine.pipeline import AskPlan, CallPlan, LookupPlan, Pipeline, Remote, TargetPlan
 from engine.policy import Resilience
-from engine.runtime.connections import Connections, Line, Shared
+from engine.runtime.asking import Asked
+from engine.runtime.calls import Calling, Showing, calls
+from engine.runtime.connections import Borrower, Line, Shared
 from engine.runtime.cursor import bind
+from engine.runtime.lookups import Looking, Survived
 from engine.runtime.position import Position
 from engine.runtime.reader import Reader
 
@@ -23,7 +26,7 @@ class Opener:
     pipeline: Pipeline
     position: Position
     limit: int | None
-    connections: Connections
+    connections: Borrower
     line: Line
     context: Context
     stack: AsyncExitStack
@@ -51,7 +54,7 @@ class Opener:
         """Make the reader of an open source."""
         cursor = self.pipeline.source.cursor
         # no more than a write of the smallest target: what is settled may lag behind what was sent by that much
-        size = min((plan.batch for plan in self.pipeline.targets), default=100)
+        size = 1 if calls(self.pipeline) else min((plan.batch for plan in self.pipeline.targets), default=100)
         return Reader(source, cursor.fields if cursor else (), self.limit, size)
 
     async def target(self, plan: TargetPlan) -> tuple[Target, Line]:
@@ -61,6 +64,30 @@ class Opener:
         target = plan.build(context)
         await target.open(self.stack)
         return target, line
+
+    async def asked(self, *, dry: bool = False, survived: Survived | None = None) -> dict[str, Asked]:
+        """Open every step that asks a remote system, by its label; *dry*: calls are shown, not made.
+
+        *survived* is told before accepted work waits. Raises ConnectorError.
+        """
+        plans = [stage for stage in self.pipeline.stages if isinstance(stage, LookupPlan | CallPlan)]
+        steps = {plan.label: await self.asking(plan, dry=dry) for plan in plans}
+        for step in steps.values():
+            if isinstance(step, Looking):
+                step.survived = survived
+        return steps
+
+    async def asking(self, plan: AskPlan, *, dry: bool = False) -> Asked:
+        """Build and open one of them. Raises ConnectorError."""
+        line = await self._line(plan.remote, plan.resilience)
+        context = replace(self._context(line), target=plan.label)
+        if isinstance(plan, LookupPlan):
+            return Looking(plan, line, replace(context, call=line.repeated), self.stack, self.pipeline.mask, dry)
+        operation = plan.build(replace(context, keyed=plan.key is not None))
+        if dry:
+            return Showing(plan, operation, self.pipeline.mask)
+        await operation.open(self.stack)
+        return Calling(plan, operation, line, self.pipeline.mask, context.note)
 
     async def _line(self, remote: Remote | None, policy: Resilience) -> Line:
         shared = await self.connections.get(remote) if remote else Shared(self.pipeline.name, None, None, None)

@@ -32,6 +32,11 @@ class Position:
     lane: str
     reset: bool = False
     replay: bool = False
+    """Its entries go in again where they stood."""
+    follows: bool = False
+    """Accepted work: the lane has no end, and nothing in it fails for want of a target."""
+    restarts: int = 0
+    """Owners in a row that died with the lane."""
     same: str | None = None
     """Marks a source's own checkpoint: a run with other params reads something else, and does not continue it."""
     checkpoint: Mapping[str, Any] | None = None
@@ -53,6 +58,16 @@ class Position:
         return found.get("source") if found.get("params") == self.same else None
 
     @property
+    def lane_only(self) -> bool:
+        """Tell whether the records come from the lane, not from the source."""
+        return self.replay or self.follows
+
+    @property
+    def parked(self) -> bool:
+        """Tell whether the lane holds output that waits for one target."""
+        return self.replay and self.follows
+
+    @property
     def held(self) -> Lease:
         """The lease of a lane that was taken."""
         assert self.lease is not None
@@ -66,6 +81,10 @@ class Position:
 
 def choose(pipeline: Pipeline, request: Request, names: Mapping[str, Any]) -> Position:
     """Return the lane *request* works. Raises RecordError when ``cursor.reset`` cannot be told."""
+    if request.session is not None:
+        return Position(f"{pipeline.name}/{request.session}", replay=request.session.startswith("out/"), follows=True)
+    if request.apart is not None:
+        return Position(f"{pipeline.name}/apart/{request.apart}", same=_hash(request.params))
     if request.replay:
         return Position(f"{pipeline.name}/in/replay", replay=True)
     cursor = pipeline.source.cursor
@@ -82,7 +101,8 @@ def _hash(*parts: Any) -> str:
 async def take(store: Store, position: Position) -> None:
     """Take the lane and learn where it stands. Raises Unavailable when another run has it."""
     position.lease = await _acquire(store, position.lane)
-    position.checkpoint = (await store.load(position.lease)).checkpoint
+    found = await store.load(position.lease)
+    position.checkpoint, position.restarts = found.checkpoint, found.restarts
 
 
 async def _acquire(store: Store, lane: str) -> Lease:
@@ -95,7 +115,7 @@ async def _acquire(store: Store, lane: str) -> Lease:
 
 async def resume(store: Store, position: Position, targets: Mapping[str, Target]) -> None:
     """Bring every target to where it was left. Raises ConnectorError, Unavailable."""
-    if position.replay:
+    if position.replay and not position.parked:
         _refuse_replacing(targets)
     if any(target.rewinds for target in targets.values()):
         position.beside = await _acquire(store, f"{position.lane.split('/')[0]}/targets")

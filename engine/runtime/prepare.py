@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from engine.errors import RecordError
-from engine.pipeline import Frame, Pipeline, Stage, TargetPlan
+from engine.pipeline import AskPlan, CallPlan, Frame, LookupPlan, Pipeline, Stage, TargetPlan
 from engine.record import Emission, Failure, Meta, Record
+from engine.runtime.asking import NOBODY, Asked
 from engine.runtime.picked import Picked
 from engine.runtime.reader import Chunk
 
@@ -43,6 +44,8 @@ class Lost(NamedTuple):
     mapped: Any = None
     key: str | None = None
     attempts: int = 1
+    seen: Record = None
+    """As it stood where it failed: what was looked up may stand in the reason."""
 
 
 class Portion(NamedTuple):
@@ -62,22 +65,36 @@ class Prepared:
     dropped: dict[str, int] = field(default_factory=dict)
     positions: Sequence[int] = ()
     """The indexes in the chunk that were not dropped, ascending."""
+    rest: Sequence[Record] = ()
+    """What came out, of a pipeline without targets."""
 
 
-def prepare(pipeline: Pipeline, chunk: Chunk, frame: Frame) -> Prepared:
-    """Run the stages and route."""
+async def prepare(pipeline: Pipeline, chunk: Chunk, frame: Frame, asked: Mapping[str, Asked] = NOBODY) -> Prepared:
+    """Run the stages and route; *asked* are the opened asking steps, by label.
+
+    Raises ConnectorError, CircuitOpen, Stopped where an asking step cannot go on; without one, awaits nothing.
+    """
     done = Prepared()
     records = chunk.records
     flow = Flow(records, chunk.metas, records, range(len(records)), records, chunk.enter)
-    gone = _gone(pipeline, chunk)
+    gone = chunk.failure or _gone(pipeline, chunk)
     if gone is not None:
         done.lost = [_lost(flow, index, gone, chunk.only) for index in flow.origin]
         done.positions = flow.origin
         return done
     for place, stage in _from(pipeline.stages, chunk.enter):
-        flow = _through(stage, flow, frame, place, done)
+        if isinstance(stage, LookupPlan | CallPlan):
+            flow = await _asking(stage, asked[stage.label], flow, frame, done)
+            if isinstance(stage, CallPlan):
+                # nothing goes back before a call: its effect is done
+                flow = flow._replace(entered=flow.records, enter=place)
+        else:
+            flow = _through(stage, flow, frame, place, done)
     kept = flow.origin if isinstance(flow.origin, range) else list(dict.fromkeys(flow.origin))
     done.positions = sorted({*kept, *(lost.origin for lost in done.lost)}) if done.lost else kept
+    if not pipeline.targets:  # it answers its caller with them
+        done.rest = flow.records
+        return done
     _route(pipeline, chunk, flow, frame, done)
     return done
 
@@ -91,7 +108,7 @@ def _gone(pipeline: Pipeline, chunk: Chunk) -> Failure | None:
     return None
 
 
-def _from(stages: Sequence[Stage], enter: str) -> Iterable[tuple[str, Stage]]:
+def _from(stages: Sequence[Stage | AskPlan], enter: str) -> Iterable[tuple[str, Stage | AskPlan]]:
     """Yield the stages from *enter* on, each with the label of the place behind it."""
     labels = [stage.label for stage in stages]
     start = len(stages) if enter == BEYOND else labels.index(enter) if enter else 0
@@ -103,7 +120,15 @@ def _through(stage: Stage, flow: Flow, frame: Frame, behind: str, done: Prepared
     out = stage.apply(flow.records, flow.metas, flow.records, frame)
     for index, failure in out.failed.items():
         done.lost.append(
-            Lost(flow.origin[index], failure, flow.entered[index], flow.enter, flow.metas[index], flow.inputs[index])
+            Lost(
+                flow.origin[index],
+                failure,
+                flow.entered[index],
+                flow.enter,
+                flow.metas[index],
+                flow.inputs[index],
+                seen=flow.records[index],
+            )
         )
     for place, count in out.dropped.items():
         done.dropped[place] = done.dropped.get(place, 0) + count
@@ -112,6 +137,24 @@ def _through(stage: Stage, flow: Flow, frame: Frame, behind: str, done: Prepared
         # one became several: a replay of one must not send its brothers again
         return after._replace(entered=out.records, enter=behind)
     return after
+
+
+async def _asking(plan: AskPlan, asked: Asked, flow: Flow, frame: Frame, done: Prepared) -> Flow:
+    """What fails here enters here again."""
+    out = await asked.ask(flow.records, flow.metas, flow.inputs, frame)
+    for index, failure in out.failed.items():
+        done.lost.append(
+            Lost(
+                flow.origin[index],
+                failure,
+                flow.records[index],
+                plan.label,
+                flow.metas[index],
+                flow.inputs[index],
+                seen=flow.records[index],
+            )
+        )
+    return _follow(flow, out)
 
 
 def _follow(flow: Flow, out: Emission) -> Flow:
@@ -209,6 +252,7 @@ def _lost(flow: Flow, index: int, failure: Failure, target: str | None, mapped: 
         flow.inputs[index],
         target,
         mapped,
+        seen=flow.records[index],
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.connector import Source
-from engine.record import Batch, Checkpoint, Meta, Record
+from engine.record import Batch, Checkpoint, Failure, Meta, Record
 from engine.runtime.cursor import Position, check_order, positions, safe_stop
 
 
@@ -25,6 +25,8 @@ class Chunk(NamedTuple):
     """The label of the stage to enter at; empty: the first."""
     only: str | None = None
     """The one target these are for; None: every one that takes them."""
+    failure: Failure | None = None
+    """None of it can go on, and why."""
 
 
 @dataclass(slots=True)

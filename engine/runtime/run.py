@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,13 +11,15 @@ from typing import Any
 from engine.errors import Misconfigured, RecordError
 from engine.events import BatchDelivered, BatchRead, Emit, RunStatus
 from engine.pipeline import Frame, Pipeline
+from engine.runtime.asking import NOBODY, Asked
 from engine.runtime.connections import Stopped
 from engine.runtime.delivery import Delivered
 from engine.runtime.ledger import Ledger
 from engine.runtime.letters import Letters
 from engine.runtime.prepare import Lost, Prepared, prepare
 from engine.runtime.reader import Chunk
-from engine.runtime.settler import Settler
+from engine.runtime.request import Stop
+from engine.runtime.settler import Kept, Settler
 from engine.runtime.tally import Tally
 from engine.runtime.writer import Writer
 from engine.store.base import DeadLetter
@@ -32,7 +34,7 @@ class Execution:
     frame: Callable[[], Frame]
     chunks: AsyncGenerator[Chunk, None]
     settler: Settler
-    ledger: Ledger[DeadLetter]
+    ledger: Ledger[Kept]
     letters: Letters
     emit: Emit
     stop: asyncio.Event
@@ -40,7 +42,11 @@ class Execution:
     stopping: asyncio.Event
     """Set inside, for whatever reason: read and write no more."""
     tally: Tally
+    accepted: bool = False
+    """What is read was promised to be worked: only what a target refuses counts as a mistake of the pipeline."""
     writers: dict[str, Writer] = field(default_factory=dict)
+    asked: Mapping[str, Asked] = field(default_factory=lambda: NOBODY)
+    """The pipeline's steps that ask a remote system, opened, by label."""
     error: Exception | None = None
     status: RunStatus = "running"
 
@@ -48,7 +54,7 @@ class Execution:
         """Run to the end; sets ``status`` and ``error``. Raises only CancelledError."""
         await self._flow()
         self.status = self._outcome()
-        if self.error is None and self.status != "cancelled":
+        if self.error is None and not self.stop.is_set():
             await self._guard(self._finish())
             if self.error is not None:
                 self.status = "failed"
@@ -113,7 +119,7 @@ class Execution:
     async def _read(self) -> None:
         async with aclosing(self.chunks) as chunks:
             async for chunk in chunks:
-                prepared = prepare(self.pipeline, chunk, self.frame())
+                prepared = await prepare(self.pipeline, chunk, self.frame(), self.asked)
                 self._take(chunk, prepared)
                 for target, portion in prepared.portions.items():
                     await self.writers[target].give(portion)
@@ -124,9 +130,26 @@ class Execution:
         self.tally.read += len(chunk.records)
         self.tally.dropped.update(prepared.dropped)
         deliveries = sum(len(portion.keys) for portion in prepared.portions.values())
-        self.ledger.take(chunk.sequence, chunk.safe, chunk.entries, prepared.positions, deliveries)
-        self.ledger.done(chunk.sequence, 0, self.refuse(prepared.lost))
+        refused, positions = self.refuse(prepared.lost), prepared.positions
+        if self.accepted:
+            lost = {index for index, _ in refused}
+            positions = [index for index in positions if index not in lost] if lost else positions
+            self.ledger.take(chunk.sequence, chunk.safe, chunk.entries, positions, deliveries)
+            self.ledger.done(chunk.sequence, 0, (), [letter for _, letter in refused if letter is not None])
+            if not deliveries:
+                self.settler.wake()
+        else:
+            self.ledger.take(chunk.sequence, chunk.safe, chunk.entries, positions, deliveries)
+            self.ledger.done(chunk.sequence, 0, refused)
         self.emit(BatchRead(self.pipeline.name, self.id, len(chunk.records), prepared.dropped, len(prepared.lost)))
+
+    def idle(self) -> bool:
+        """Nothing more waits in the lane: settle what there is; tell whether all is. Raises Misconfigured."""
+        if self.ledger.rest():
+            raise self._mistake()
+        if not self.settler.clean:
+            self.settler.wake()
+        return self.settler.clean
 
     def refuse(self, lost: Sequence[Lost]) -> list[tuple[int, DeadLetter | None]]:
         """Count rejected records; give the ledger their dead letters with the source index."""
@@ -149,8 +172,9 @@ class Execution:
     def sent(self, target: str, size: int, ended: Delivered, seconds: float) -> None:
         """Count one write; end the run when all that is read is refused."""
         refused = len(ended.refused)
-        self.tally.sent[target] += size - refused
-        self.emit(BatchDelivered(self.pipeline.name, self.id, target, size - refused, refused, ended.attempts, seconds))
+        sent = size - refused - len(ended.parked)
+        self.tally.sent[target] += sent
+        self.emit(BatchDelivered(self.pipeline.name, self.id, target, sent, refused, ended.attempts, seconds))
         if self.ledger.mistaken:
             raise self._mistake()
 
@@ -166,7 +190,11 @@ class Execution:
             self.error = self._mistake()
         if self.error is not None:
             return "failed"
-        return "cancelled" if self.stop.is_set() else self.tally.outcome
+        if not self.stop.is_set():
+            return self.tally.outcome
+        if self.accepted:
+            return self.tally.outcome
+        return self.stop.status if isinstance(self.stop, Stop) else "cancelled"
 
     async def _finish(self) -> None:
         """Make visible what becomes so only at the end. A failure here fails the run."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.connector import Context, Source, Target
+from engine.connector import Context
 from engine.errors import EngineError, StoreError
 from engine.events import Emit, Event, Noted, RunFinished, RunStarted, RunStatus
 from engine.ids import new_id
@@ -20,20 +20,17 @@ from engine.pipeline import Frame, Pipeline, Remote
 from engine.policy import Resilience
 from engine.record import Checkpoint
 from engine.runtime import position as positions
-from engine.runtime.connections import Connections, Line, Shared, Sleep, Stopped
-from engine.runtime.delivery import Delivery
-from engine.runtime.ledger import Ledger
+from engine.runtime.assembly import assemble, opener
+from engine.runtime.connections import Borrower, Connections, Line, Sleep, Stopped
 from engine.runtime.letters import Letters
-from engine.runtime.opening import Opener
+from engine.runtime.parking import Parking
 from engine.runtime.position import Position
-from engine.runtime.preview import preview
-from engine.runtime.replay import replayed
-from engine.runtime.request import Preview, Request, RunResult
+from engine.runtime.preview import Glass, preview
+from engine.runtime.request import Preview, Request, RunResult, Stop
 from engine.runtime.run import Execution
-from engine.runtime.settler import Settler
+from engine.runtime.settler import Aftermath, Settler
 from engine.runtime.tally import Tally, TimeLimit, explain
-from engine.runtime.writer import Writer
-from engine.store.base import DeadLetter, Lease, LogLine, RunRow, Settlement, Store
+from engine.store.base import Lease, LogLine, RunRow, Settlement, Store, Where
 
 ENDED = ("success", "partial", "empty")
 
@@ -58,6 +55,11 @@ class Runtime:
     settling: bool = True
     """False only in the control of the kill test: nothing is settled, so an interrupted run repeats everything."""
 
+    connections: Connections | None = None
+    """Shared by all runs, where a process stays; None: each run opens its own."""
+    parkings: dict[str, Parking] = field(default_factory=dict)
+    """By lane: output that waits for a target."""
+
     async def run(self, pipeline: Pipeline, request: Request, stop: asyncio.Event) -> RunResult:
         """Execute *pipeline* once. Raises Unavailable when it is running already, StoreError, CancelledError.
 
@@ -69,10 +71,23 @@ class Runtime:
     async def check(self, remote: Remote) -> str:
         """Try a connection; return one line for people. Raises ConnectorError, CircuitOpen."""
         async with AsyncExitStack() as stack:
-            shared = await Connections(stack, self.context).get(remote)
+            shared = await self.connect(stack).get(remote)
             line = Line(shared, Resilience(), "", "", self.emit, self.random, self.clock)
             answer: str = await line.once(shared.client.check)
             return answer
+
+    def connect(self, stack: AsyncExitStack) -> Borrower:
+        """Return where a run gets its connections; what is opened for it alone is closed with *stack*."""
+        return (self.connections or Connections(stack, self.context)).lent(stack)
+
+    async def entries(self, lane: str) -> int:
+        """Count what waits in a lane."""
+        rows, _ = await self.store.find("lanes", Where(lane=lane))
+        return sum(row.entries for row in rows)
+
+    def parking(self, lane: str) -> Parking:
+        """Return the counter of a lane of parked output."""
+        return self.parkings.setdefault(lane, Parking(lane))
 
     def context(self, remote: Remote) -> Context:
         """Make what a connection is built with."""
@@ -87,6 +102,8 @@ class Run:
     pipeline: Pipeline
     request: Request
     stop: asyncio.Event
+    ending: Callable[[RunRow], Aftermath] = lambda row: Aftermath()
+    """What becomes true together with its end."""
     id: str = field(default_factory=new_id)
     started: datetime = field(init=False)
     position: Position = field(init=False)
@@ -96,14 +113,14 @@ class Run:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _began: float = 0.0
     _settler: Settler | None = None
-    _logs: list[LogLine] = field(default_factory=list)
-    _names: dict[str, Any] = field(init=False)
+    logs: list[LogLine] = field(default_factory=list)
+    names: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.started = self.shared.now()
         self._began = self.shared.clock()
-        self._names = self._make_names()
-        self.position = positions.choose(self.pipeline, self.request, self._names)
+        self.names = self._make_names()
+        self.position = positions.choose(self.pipeline, self.request, self.names)
 
     async def execute(self) -> RunResult:
         """Take the lane, run, settle the end."""
@@ -125,10 +142,11 @@ class Run:
         await positions.peek(self.shared.store, self.position)
         async with AsyncExitStack() as stack:
             try:
-                opener = self._opener(stack)
-                chunks = opener.reader(await opener.source()).chunks(self.position.source)
+                opens = opener(self, stack)
+                chunks = opens.reader(await opens.source()).chunks(self.position.source)
                 reason = Letters(self.pipeline, self.id, new_id, self.shared.redact).reason
-                shown = await preview(self.pipeline, chunks, self._frame, self.tally, reason)
+                glass = Glass(self.pipeline, self.frame, reason, await opens.asked(dry=True))
+                shown = await preview(glass, chunks, self.tally)
                 self.status = self.tally.outcome
             except (EngineError, OSError) as error:
                 self.error, self.status = error, "failed"
@@ -142,7 +160,7 @@ class Run:
                 try:
                     await self._end()
                 except asyncio.CancelledError:
-                    self.status = "cancelled"
+                    self.status = self._cut_off()
                     await self._row_alone()
                     raise
         if self.error is not None and not isinstance(self.error, EngineError | OSError):
@@ -151,17 +169,22 @@ class Run:
     async def _try(self, stack: AsyncExitStack) -> None:
         """Open and execute; whatever goes wrong becomes ``status`` and ``error``. Raises only CancelledError."""
         try:
-            async with asyncio.timeout(self.pipeline.time_limit) as limit:
-                execution = await self._open(stack)
+            async with asyncio.timeout(None if self.position.follows else self.pipeline.time_limit) as limit:
+                execution, self._settler = await assemble(self, stack)
+                self._settler.logs.extend(self.logs)
                 await self._begin()
                 await self._execute(execution)
         except asyncio.CancelledError:
-            self.status = "cancelled"
+            self.status = self._cut_off()
             raise
         except Exception as error:
             self.error, self.status = error, "failed"
             if isinstance(error, TimeoutError) and limit.expired():
                 self.error, self.status = TimeLimit(self.pipeline.time_limit or 0.0), "timed_out"
+
+    def _cut_off(self) -> RunStatus:
+        """Return how a run ends that was not even left to its batch boundary."""
+        return self.stop.status if isinstance(self.stop, Stop) and self.stop.is_set() else "cancelled"
 
     async def _execute(self, execution: Execution) -> None:
         beat = asyncio.create_task(self._beat(execution))
@@ -177,74 +200,19 @@ class Run:
         except Exception as error:
             execution.fail(error)
 
-    # what it is made of
-
-    def _opener(self, stack: AsyncExitStack) -> Opener:
-        shared = self.shared
-        nobody = Shared(self.pipeline.name, None, None, None)
-        line = Line(
-            nobody, Resilience(), self.pipeline.name, self.id, self.emit, shared.random, shared.clock, self._sleep
-        )
-        context = Context(
-            self.pipeline.name, shared.project, shared.roots, self._names, note=self.note, egress=shared.egress
-        )
-        connections = Connections(stack, shared.context)
-        return Opener(self.pipeline, self.position, self.request.limit, connections, line, context, stack)
-
-    async def _open(self, stack: AsyncExitStack) -> Execution:
-        opener = self._opener(stack)
-        source = None if self.position.replay else await opener.source()
-        ends = {plan.id: await opener.target(plan) for plan in self.pipeline.targets}
-        targets = {name: target for name, (target, _) in ends.items()}
-        await positions.resume(self.shared.store, self.position, targets)
-        ledger: Ledger[DeadLetter] = Ledger(lenient=self.position.replay)
-        self._settler = self._make_settler(ledger, targets, source)
-        if source is None:
-            chunks = replayed(self.shared.store, self.position.held, self.request.limit)
-        else:
-            chunks = opener.reader(source).chunks(self.position.source)
-        letters = Letters(self.pipeline, self.id, new_id, self.shared.redact)
-        execution = Execution(
-            self.pipeline, self.id, self._frame, chunks, self._settler, ledger, letters, self.emit, self.stop,
-            self.stopping, self.tally,
-        )  # fmt: skip
-        for plan in self.pipeline.targets:
-            target, line = ends[plan.id]
-            delivery = Delivery(target, line, bool(plan.key), self.shared.random, self.note, letters.covering(plan.id))
-            execution.writers[plan.id] = Writer(
-                plan, delivery, self._settler, execution.refuse, execution.sent, self.stopping, self.shared.clock
-            )
-        return execution
-
-    def _make_settler(
-        self, ledger: Ledger[DeadLetter], targets: Mapping[str, Target], source: Source | None
-    ) -> Settler:
-        settler = Settler(
-            self.shared.store, self.position.held, ledger, self.row, targets, source, self.emit, self.shared.clock
-        )
-        settler.base = self.position.checkpoint or {}
-        settler.beside = self.position.beside
-        if self.pipeline.source.cursor:
-            settler.part, settler.fields = "cursor", self.pipeline.source.cursor.fields
-        elif self.position.same is not None:
-            settler.marks = {"params": self.position.same}
-        settler.enabled = self.shared.settling
-        settler.sleep = self.shared.sleep
-        settler.logs.extend(self._logs)
-        return settler
-
     # what expressions see
 
     def _make_names(self) -> dict[str, Any]:
         return {
             "params": self.request.params,
-            "trigger": {"id": self.request.trigger, "params": self.request.params},
+            "trigger": {**self.request.around, "id": self.request.trigger, "params": self.request.params},
             "run": {"id": self.id, "pipeline": self.pipeline.name, "started": self.started.isoformat()},
             "vars": self.pipeline.vars,
         }
 
-    def _frame(self) -> Frame:
-        names, zone = self._names, self.pipeline.timezone
+    def frame(self) -> Frame:
+        """Return what expressions see of the run, now."""
+        names, zone = self.names, self.pipeline.timezone
         now = self.shared.now().astimezone(zone)
         return Frame(names["params"], names["trigger"], names["run"], names["vars"], now, zone)
 
@@ -258,7 +226,7 @@ class Run:
     def _keep(self, event: Event) -> None:
         line = self.shared.log(event)
         if line is not None:
-            (self._settler.logs if self._settler else self._logs).append(line)
+            (self._settler.logs if self._settler else self.logs).append(line)
 
     def _finished(self) -> RunFinished:
         summary = self.summary()
@@ -273,7 +241,8 @@ class Run:
         finished = None if self.status == "running" else _utc(self.shared.now())
         return RunRow(
             self.id, self.pipeline.name, self.status, self.request.trigger, self.request.params,
-            self.pipeline.fingerprint, _utc(self.started), finished, self.summary(), rerun_of=self.request.rerun_of,
+            self.pipeline.fingerprint, _utc(self.started), finished, self.summary(), self.request.group or self.id,
+            self.request.rerun_of,
         )  # fmt: skip
 
     def summary(self) -> dict[str, Any]:
@@ -290,7 +259,7 @@ class Run:
             "error": explain(self.error, self.shared.redact) if self.error else None,
         }
 
-    async def _sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float) -> None:
         """Sleep, unless the run is told to stop meanwhile. Raises Stopped."""
         try:
             async with asyncio.timeout(seconds):
@@ -303,8 +272,9 @@ class Run:
 
     async def _begin(self) -> None:
         source, resumed = self.pipeline.source, self.position.checkpoint is not None
-        kind = "replay" if self.position.replay else "reset" if self.position.reset else ""
-        name = source.remote.name if source.remote else source.connector
+        kind = "session" if self.position.follows else "replay" if self.position.replay else ""
+        kind = "reset" if self.position.reset else kind
+        name = "webhook" if self.position.follows else source.remote.name if source.remote else source.connector
         targets = tuple(plan.remote.name if plan.remote else plan.id for plan in self.pipeline.targets)
         self.emit(RunStarted(self.pipeline.name, self.id, self.request.trigger, name, targets, resumed, kind))
         assert self._settler is not None
@@ -342,8 +312,10 @@ class Run:
         if self._settler is not None:
             await self._settler.tell()
             return
-        row = Settlement(new_id(), self.position.held, run=self.row(), logs=self._logs)
-        await self.shared.store.settle(row)
+        row = self.row()
+        after = self.ending(row)
+        alone = Settlement(new_id(), self.position.held, run=row, logs=self.logs)
+        await self.shared.store.settle(alone._replace(finished=after.finished, append=after.append))
 
 
 def _utc(moment: datetime) -> str:

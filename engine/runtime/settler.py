@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.connector import Source, Target
 from engine.errors import StoreFull
@@ -15,7 +15,18 @@ from engine.ids import new_id
 from engine.record import Checkpoint
 from engine.runtime.cursor import later
 from engine.runtime.ledger import Frontier, Ledger
-from engine.store.base import DeadLetter, Lease, LogLine, RunRow, Settlement, Store
+from engine.store.base import DeadLetter, Lease, LogLine, NewEntry, RunRow, Settlement, Store
+
+Kept = DeadLetter | NewEntry
+"""What remains of a record that was not delivered: a dead letter, or an entry where its target's output is parked."""
+
+
+class Aftermath(NamedTuple):
+    """What becomes true together with the end of a run."""
+
+    finished: Sequence[tuple[Lease, Sequence[str]]] = ()
+    append: Sequence[NewEntry] = ()
+
 
 Close = Callable[[Checkpoint], Awaitable[Mapping[Lease, Checkpoint | None]]]
 """Given the lane's last checkpoint, gives the lanes that change with the end of the run."""
@@ -27,7 +38,7 @@ PAUSE = 1.0
 TRIES = 30
 
 
-NOTHING: Frontier[DeadLetter] = Frontier(None, -1, (), ())
+NOTHING: Frontier[Kept] = Frontier(None, -1, (), ())
 
 
 @dataclass(slots=True)
@@ -36,7 +47,7 @@ class Settler:
 
     store: Store
     lease: Lease
-    ledger: Ledger[DeadLetter]
+    ledger: Ledger[Kept]
     run_row: Callable[[], RunRow]
     targets: Mapping[str, Target]
     source: Source | None
@@ -59,9 +70,13 @@ class Settler:
     lazy: bool = field(init=False)
     """What was not settled leaves no trace, so settling may lag."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ending: Callable[[RunRow], Aftermath] = lambda row: Aftermath()
+    """Given the row of the run that ends."""
+    settled: Callable[[Settlement], None] = lambda settlement: None
+    """Hears of every settlement that is on disk."""
     _closed: bool = False
     _stopped: bool = False
-    _owed: Frontier[DeadLetter] = NOTHING
+    _owed: Frontier[Kept] = NOTHING
     """Given out by the ledger and not settled yet."""
     _begun: Settlement | None = None
     """A settlement whose end is not known."""
@@ -72,6 +87,7 @@ class Settler:
     """By target: where it stood after which chunk."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self.at_end = any(target.at_end for target in self.targets.values())
@@ -112,15 +128,16 @@ class Settler:
         What a cancelled or failed call did not settle is settled by the next one. *complete*: nothing is read again, so
         the dead letters that no checkpoint covers are written, too.
         """
-        written = self._written
-        self._last = self.clock()
-        if self._begun is not None:
-            await self._finish(self._begun)
-        self._owed = self._owed.joined(self.ledger.frontier(complete))
-        if self.enabled and (close is not None or not self._owed.empty):
-            await self._write(close)
-        self._settled = max(self._settled, written)
-        self._moved.set()
+        async with self._turn:
+            written = self._written
+            self._last = self.clock()
+            if self._begun is not None:
+                await self._finish(self._begun)
+            self._owed = self._owed.joined(self.ledger.frontier(complete))
+            if self.enabled and (close is not None or not self._owed.empty):
+                await self._write(close)
+            self._settled = max(self._settled, written)
+            self._moved.set()
 
     async def start(self) -> None:
         """Write the run's row, and where rewinding targets stand before anything is written to them."""
@@ -129,8 +146,40 @@ class Settler:
         await self._finish(self._settlement(None)._replace(also=also))
 
     async def tell(self) -> None:
-        """Write the run's row and its log, and nothing else."""
-        await self._finish(self._settlement(None))
+        """Write the run's row and its log, and what follows from its end."""
+        settlement = self._settlement(None)
+        await self._finish(self._with_aftermath(settlement))
+
+    async def survive(self) -> None:
+        """Write that the process lives, though nothing is done: the store no longer counts its deaths."""
+        async with self._turn:
+            if self._begun is None:  # else a settlement that moves on is under way as it is
+                await self._finish(self._settlement(None)._replace(state={"survived": b"1"}))
+
+    @property
+    def clean(self) -> bool:
+        """Tell whether all that was read is settled."""
+        return self._begun is None and self._owed.empty and self.ledger.settled
+
+    def wake(self) -> None:
+        """Settle what there is, though no write has ended."""
+        self._wake.set()
+
+    async def moved(self, seconds: float) -> None:
+        """Return after the next settlement, or after *seconds*."""
+        self._moved.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._moved.wait()
+        except TimeoutError:
+            return
+
+    def _with_aftermath(self, settlement: Settlement) -> Settlement:
+        row = settlement.run
+        if row is None or row.status == "running":
+            return settlement
+        after = self.ending(row)
+        return settlement._replace(finished=after.finished, append=[*settlement.append, *after.append])
 
     async def _write(self, close: Close | None) -> None:
         owed = self._owed
@@ -141,7 +190,14 @@ class Settler:
             await self._flush()
         checkpoint = None if owed.checkpoint is None or self.lease in also else self.base
         settlement = self._settlement(checkpoint)
-        settlement = settlement._replace(done=owed.entries, dead=owed.dead, also=list(also.items()))
+        settlement = settlement._replace(
+            done=owed.entries,
+            dead=[one for one in owed.dead if isinstance(one, DeadLetter)],
+            append=[one for one in owed.dead if isinstance(one, NewEntry)],
+            also=list(also.items()),
+        )
+        if close is not None:
+            settlement = self._with_aftermath(settlement)
         self._owed = NOTHING
         await self._finish(settlement)
         if self.source is not None and owed.checkpoint is not None:
@@ -165,6 +221,7 @@ class Settler:
         self._begun = settlement
         await self._settle(settlement)
         self._begun = None
+        self.settled(settlement)
         row = settlement.run
         if row is not None:
             self.emit(Settled(row.pipeline, row.id, settlement.checkpoint, len(settlement.dead)))
@@ -186,7 +243,7 @@ class Settler:
         self._closed = True
         self._moved.set()
 
-    def _advance(self, frontier: Frontier[DeadLetter]) -> dict[Lease, Checkpoint | None]:
+    def _advance(self, frontier: Frontier[Kept]) -> dict[Lease, Checkpoint | None]:
         """Move the checkpoint and the places to where *frontier* ends; give the lane of the places."""
         if frontier.checkpoint is not None:
             reached = frontier.checkpoint

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 from engine.pipeline import TargetPlan
 from engine.record import Failure, Outgoing
-from engine.runtime.delivery import Delivered, Delivery
+from engine.runtime.delivery import Delivered, Delivery, Refusal
 from engine.runtime.prepare import Lost, Portion
 from engine.runtime.settler import Settler
-from engine.store.base import DeadLetter
+from engine.store.base import DeadLetter, NewEntry
 
+_PARKED = Refusal("parked", "", 0)
 AHEAD = 1
 """Chunks in the queue while a write is under way; the reader holds one more. Further ones only leave the cache."""
 
@@ -42,6 +43,8 @@ class Writer:
     sent: Callable[[str, int, Delivered, float], None]
     stopping: asyncio.Event
     clock: Callable[[], float]
+    wait: float | None = None
+    """Seconds that records may wait for company; None: until there are enough, or no more come."""
     queue: asyncio.Queue[Portion | None] = field(default_factory=lambda: asyncio.Queue(AHEAD))
     _buffer: deque[_Span] = field(default_factory=deque)
     _held: int = 0
@@ -89,11 +92,11 @@ class Writer:
 
     async def _next(self) -> Portion | None:
         """Return the next portion, or None when the queue ended (``_last``) or the wait for company is over."""
-        if self.plan.wait is None or not self._held:
+        if self.wait is None or not self._held:
             portion = await self.queue.get()
         else:
             try:
-                async with asyncio.timeout(max(0.0, self._since + self.plan.wait - self.clock())):
+                async with asyncio.timeout(max(0.0, self._since + self.wait - self.clock())):
                     portion = await self.queue.get()
             except TimeoutError:
                 return None
@@ -128,29 +131,35 @@ class Writer:
 
     def _account(self, parts: list[tuple[Portion, int, int]], load: Outgoing, ended: Delivered) -> None:
         lost: dict[int, list[Lost]] = {}
+        parked: dict[int, list[NewEntry]] = {}
         offset = 0
         for portion, start, stop in parts:
-            flow = portion.flow
-            for index in range(start, stop) if ended.refused else ():
-                refusal = ended.refused.get(offset + index - start)
-                if refusal is None:
-                    continue
-                lost.setdefault(portion.sequence, []).append(
-                    Lost(
-                        flow.origin[index],
-                        Failure(refusal.code, refusal.reason, self.plan.id),
-                        flow.entered[index],
-                        flow.enter,
-                        flow.metas[index],
-                        flow.inputs[index],
-                        self.plan.id,
-                        flow.records[index],
-                        portion.keys[index],
-                        refusal.attempts,
-                    )
-                )
+            for index in range(start, stop) if ended.refused or ended.parked else ():
+                at = offset + index - start
+                refusal = ended.refused.get(at)
+                if refusal is not None:
+                    lost.setdefault(portion.sequence, []).append(self._lost(portion, index, refusal))
+                elif at in ended.parked and self.delivery.parking is not None:
+                    entry = self.delivery.parking.park(self._lost(portion, index, _PARKED))
+                    parked.setdefault(portion.sequence, []).append(entry)
             offset += stop - start
-            self.settler.ledger.done(portion.sequence, stop - start, self.refuse(lost.get(portion.sequence, ())))
+            refused, kept = self.refuse(lost.get(portion.sequence, ())), parked.get(portion.sequence, ())
+            self.settler.ledger.done(portion.sequence, stop - start, refused, kept)
+
+    def _lost(self, portion: Portion, index: int, refusal: Refusal) -> Lost:
+        flow = portion.flow
+        return Lost(
+            flow.origin[index],
+            Failure(refusal.code, refusal.reason, self.plan.id),
+            flow.entered[index],
+            flow.enter,
+            flow.metas[index],
+            flow.inputs[index],
+            self.plan.id,
+            flow.records[index],
+            portion.keys[index],
+            refusal.attempts,
+        )
 
 
 def _load(parts: list[tuple[Portion, int, int]]) -> Outgoing:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from engine.events import RunStatus
@@ -137,6 +138,8 @@ class Settlement(NamedTuple):
     logs: Sequence[LogLine] = ()
     also: Sequence[tuple[Lease, Checkpoint | None]] = ()
     """Further lanes this owner holds and their new checkpoints; here None clears."""
+    finished: Sequence[tuple[Lease, Sequence[str]]] = ()
+    """Entries of further lanes this owner holds that are finished; those lanes moved on."""
 
 
 class Where(NamedTuple):
@@ -173,6 +176,8 @@ class LaneRow(NamedTuple):
     entries: int
     owner: str | None
     changed: str
+    oldest: str | None = None
+    """When the first of its entries was appended."""
 
 
 ANY = Where()
@@ -226,6 +231,10 @@ class Store(Protocol):
     async def release(self, leases: Sequence[Lease]) -> None:
         """Give up; a lease that is no longer held is ignored."""
 
+    async def waiting(self) -> Sequence[str]:
+        """Name the lanes that have unfinished entries, sorted; its cost grows with their number, not the entries'."""
+        ...
+
     async def load(self, lease: Lease) -> Progress:
         """Read where the lane stands. Raises LeaseLost."""
         ...
@@ -252,12 +261,27 @@ class Store(Protocol):
         """
         ...
 
+    async def clear(self, lane: str, to: str | None, limit: int) -> int:
+        """Drop the first *limit* entries of a lane that nobody works, or move them to the end of *to*; give how many.
+
+        A moved entry keeps its order, body, time, attempts and dedupe text, and gets a new id; a dropped one counts as
+        done. An owner whose lease expired loses the lane. Raises StoreError, and nothing is changed, while the lane is
+        held, or where *to* is the lane itself or no lane's name.
+        """
+        ...
+
     async def purge(self, older: Mapping[str, str], limit: int) -> int:
         """Remove at most *limit* rows older than the given times by kind; give how many.
 
         Kinds: ``runs`` ``logs`` ``dead`` (closed ones; an open one only by ``dead_open``) ``dead_open`` ``dedupe``.
         """
         ...
+
+    async def backup(self, path: Path) -> None:
+        """Write a consistent copy to the new file *path* while others write. Raises StoreError; no half file stays.
+
+        It holds all that was durable before the call. A store that is no file refuses.
+        """
 
     async def wait(self, prefix: str, timeout: float) -> None:
         """Return when a lane with the prefix may have got an entry, or after *timeout* seconds: a hint, no proof."""

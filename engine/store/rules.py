@@ -61,6 +61,17 @@ def names_a_lane(prefix: str) -> bool:
     return bool(prefix) and not prefix.endswith("/")
 
 
+def check_move(lane: str, to: str | None) -> None:
+    """Refuse to move entries to where they are, or to what names no lane."""
+    if to is not None and (to == lane or not names_a_lane(to)):
+        raise StoreError(f"{lane}: its entries cannot be moved to {to!r}; name another lane")
+
+
+def in_use(lane: str, owner: str | None) -> StoreError:
+    """Say that somebody works the lane."""
+    return StoreError(f"{lane}: its entries are being worked by {owner}; stop or pause that pipeline first")
+
+
 def replay_lane(pipeline: str) -> str:
     """Name the lane that replayed dead letters of *pipeline* enter."""
     return f"{pipeline}/in/replay"
@@ -96,22 +107,41 @@ def check_amendment(where: Where, do: str) -> None:
         raise StoreError("an edit changes one dead letter; say its id")
 
 
+_CONCERNED = 10_000
+
+
 class Wakeups:
     """Wakes who waits for entries under a prefix, also when they came between two waits."""
 
     def __init__(self) -> None:
         self._news: dict[str, asyncio.Event] = {}
+        self._concerned: dict[str, tuple[asyncio.Event, ...]] = {}
+        """Lane → whom it wakes: as long as nobody waits for a new prefix, each lane is compared with all once."""
 
     def tell(self, lanes: Iterable[str]) -> None:
         """Say that *lanes* got entries."""
         for lane in lanes:
-            for prefix, news in self._news.items():
-                if lane.startswith(prefix):
+            concerned = self._concerned.get(lane)
+            if concerned is None:
+                concerned = self._find(lane)
+            for news in concerned:
+                if not news.is_set():
                     news.set()
+
+    def _find(self, lane: str) -> tuple[asyncio.Event, ...]:
+        if len(self._concerned) >= _CONCERNED:
+            self._concerned.clear()
+        lengths = {len(prefix) for prefix in self._news}
+        found = tuple(self._news[lane[:length]] for length in lengths if lane[:length] in self._news)
+        self._concerned[lane] = found
+        return found
 
     async def wait(self, prefix: str, timeout: float) -> None:
         """Return at news under *prefix* since the last wait for it, or after *timeout* seconds."""
-        news = self._news.setdefault(prefix, asyncio.Event())
+        news = self._news.get(prefix)
+        if news is None:
+            news = self._news[prefix] = asyncio.Event()
+            self._concerned.clear()
         try:
             async with asyncio.timeout(timeout):
                 await news.wait()

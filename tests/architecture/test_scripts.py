@@ -23,7 +23,11 @@ def test_tools_that_cannot_be_had_are_counted_and_fail_nothing(tmp_path: Path) -
         timeout=60,
     )
     assert done.returncode == 0
-    assert done.stdout.splitlines() == ["tools: 0 of 1 at hand", "  without jq: apt-get is not on this machine"]
+    assert done.stdout.splitlines() == [
+        "tools: 0 of 2 at hand",
+        "  without jq: apt-get is not on this machine",
+        "  without promtool: apt-get is not on this machine",
+    ]
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class SchemaContract:
         assert schema["title"]
         assert schema["description"]
         assert set(schema["definitions"]) >= set(_roles(self.connector))
-        assert set(_roles(self.connector)) == {"source", "target", "connection"} & set(schema["definitions"])
+        assert set(_roles(self.connector)) == {"source", "target", "call", "connection"} & set(schema["definitions"])
 
     def test_the_schema_names_its_connections(self) -> None:
         """``x-connections`` is what the connector works over: other kinds, or its own."""
@@ -95,7 +95,12 @@ def _schema(connector: Connector) -> dict[str, Any]:
 
 
 def _roles(connector: Connector) -> dict[str, Callable[..., Any]]:
-    roles = {"source": connector.source, "target": connector.target, "connection": connector.connection}
+    roles = {
+        "source": connector.source,
+        "target": connector.target,
+        "call": connector.call,
+        "connection": connector.connection,
+    }
     return {role: build for role, build in roles.items() if build is not None}
 
 

@@ -126,6 +126,7 @@ class _Wire:
         self.headers = CIMultiDict(headers)
         self.raw_path, self.method = "/sales", "POST"
         self.content_length, self.transport, self.protocol = len(body), None, None
+        self.version, self.keep_alive = (1, 1), True
         self.content = self
         self._body: bytes | None = body
 

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from datetime import datetime, timedelta
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 from engine.compiler.triggers.zones import TICK
@@ -18,6 +19,8 @@ _ONE = re.compile(r"\b(\w+)-\1(/\d+)?\b", re.IGNORECASE)
 _DAY = timedelta(days=1)
 _MOST = 1440
 """Times of day that are listed: every minute."""
+_ONE_AT_A_TIME = Lock()
+"""A croniter remembers where it looked last, and a check may run beside the schedule."""
 
 
 def cron_problem(text: str) -> tuple[str, str] | None:
@@ -58,46 +61,64 @@ class Cron:
     """
 
     def __init__(self, text: str) -> None:
-        # croniter sees a clock that runs evenly, and only to find days: the times of a day are always the same
-        self._ticks = _croniter(text)
-        minute, hour = text.split()[-5:-3]
+        # croniter sees a clock that runs evenly, and one field at a time: of ten thousand texts most fields are alike
+        *second, minute, hour, day, month, weekday = text.split()
         self.repeats = bool(_OPEN.search(minute) or _OPEN.search(hour))
         self.makes_up = not self.repeats
-        self._times = _times(self._ticks.expanded)
-        self._first = lru_cache(maxsize=4)(self._ask)
+        self._times = _times(second[0] if second else "0", minute, hour)
+        self._days = f"0 0 {day} {month} {weekday}"
+        self._text = text
 
     def next(self, after: datetime) -> datetime | None:
         """Return the first time after *after*; None when there is none in 50 years."""
         if self._times is None:
-            return self._ask(after)
+            return _ask(self._text, after)
         midnight = datetime(after.year, after.month, after.day)
-        first = self._first(midnight - TICK)
-        if first is None or first > after:
-            return first
-        at = bisect_right(self._times, after - midnight)
-        return midnight + self._times[at] if at < len(self._times) else self._first(midnight + _DAY - TICK)
-
-    def _ask(self, after: datetime) -> datetime | None:
-        from croniter import CroniterError
-
-        try:
-            found: datetime = self._ticks.get_next(datetime, start_time=after)
-        except (CroniterError, OverflowError):
-            return None
-        return found
+        day = _day_from(self._days, midnight)
+        if day == midnight:
+            at = bisect_right(self._times, after - midnight)
+            if at < len(self._times):
+                return midnight + self._times[at]
+            day = _day_from(self._days, midnight + _DAY)
+        return None if day is None else day + self._times[0]
 
 
-def _times(expanded: list[list[Any]]) -> tuple[timedelta, ...] | None:
+@lru_cache(maxsize=4096)
+def _day_from(days: str, midnight: datetime) -> datetime | None:
+    return _ask(days, midnight - TICK)
+
+
+def _ask(text: str, after: datetime) -> datetime | None:
+    from croniter import CroniterError
+
+    try:
+        with _ONE_AT_A_TIME:
+            found: datetime = _ticks(text).get_next(datetime, start_time=after)
+    except (CroniterError, OverflowError):
+        return None
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _ticks(text: str) -> Any:
+    return _croniter(text)
+
+
+@lru_cache(maxsize=4096)
+def _times(second: str, minute: str, hour: str) -> tuple[timedelta, ...] | None:
     """Return the times of day, in order; None where they are too many to list."""
-    minutes, hours = _numbers(expanded[0], 60), _numbers(expanded[1], 24)
-    seconds = _numbers(expanded[5], 60) if len(expanded) > 5 else [0]
+    seconds, minutes, hours = _numbers(second, 60), _numbers(minute, 60), _numbers(hour, 24)
     if len(minutes) * len(hours) * len(seconds) > _MOST:
         return None
     return tuple(timedelta(hours=h, minutes=m, seconds=s) for h in hours for m in minutes for s in seconds)
 
 
-def _numbers(field: list[Any], count: int) -> list[int]:
-    return list(range(count)) if "*" in field else sorted(field)
+@lru_cache(maxsize=4096)
+def _numbers(field: str, count: int) -> tuple[int, ...]:
+    """Return what a field of minutes or seconds (of 60) or hours (of 24) means."""
+    at = 0 if count == 60 else 1
+    found = _croniter(" ".join([*["*"] * at, field, *["*"] * (4 - at)])).expanded[at]
+    return tuple(range(count)) if "*" in found else tuple(sorted(found))
 
 
 @lru_cache(maxsize=16384)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +22,7 @@ from engine.pipeline import AfterPlan, TimerPlan, WebhookPlan
 
 Data = Mapping[str, Any]
 Params = Callable[[Data], Data]
+_RULE = ("cron", "every", "between", "weekdays", "calendar")
 _KINDS = ("cron", "every", "webhook", "after", "file")
 DEFAULT_MISSED = "last"
 
@@ -41,7 +44,7 @@ def compile_triggers(project: Project, definition: PipelineDefinition, settings:
     calendars = project.settings.get("calendars") or {}
     timers, after = [], []
     for index, (name, trigger) in enumerate(zip(trigger_ids(definition), definition.triggers, strict=True)):
-        params = _params(trigger, index, settings)
+        params = _params(trigger, index, settings, project.settings.get("vars") or {})
         if "cron" in trigger or "every" in trigger:
             timers.append(_timer(definition, name, trigger, calendars, params))
         elif "after" in trigger:
@@ -104,7 +107,15 @@ def _timer(definition: PipelineDefinition, name: str, trigger: Data, calendars: 
         jitter=seconds(trigger.get("jitter", "0s")),
         params=params,
         pipeline=definition.name,
+        kind="cron" if "cron" in trigger else "every",
+        rule=_rule(trigger, definition.timezone),
     )
+
+
+def _rule(trigger: Data, timezone: str) -> str:
+    """Name what the slots follow from; not what a calendar says, so that a new holiday is no new trigger."""
+    words = [timezone, *(trigger.get(key) for key in _RULE)]
+    return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _later(make: Callable[[], Slots]) -> Callable[[datetime], datetime | None]:
@@ -119,9 +130,9 @@ def _later(make: Callable[[], Slots]) -> Callable[[datetime], datetime | None]:
     return next_after
 
 
-def _params(trigger: Data, index: int, settings: Settings) -> Params:
+def _params(trigger: Data, index: int, settings: Settings, variables: Data) -> Params:
     given = trigger.get("params")
     if not given:
         return lambda names: {}
     template: Params = compile_template(given, ("triggers", index, "params"), settings)
-    return template
+    return lambda names: template({"vars": variables, "params": {}, **names})

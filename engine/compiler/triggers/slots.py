@@ -47,9 +47,17 @@ class Slots:
 
     def __init__(self, zone: Zone, rule: Rule, gates: Sequence[Wanted] = ()) -> None:
         self._zone, self._rule, self._gates = zone, rule, tuple(gates)
+        self._answer: tuple[datetime | None, datetime | None] = (None, None)
 
     def next_after(self, now: datetime) -> datetime | None:
         """Return the first slot after *now*, aware and in UTC; None: never again."""
+        asked, answer = self._answer  # a timer is asked the same when it is wound and when it is due
+        if asked != now:
+            answer = self._look(now)
+            self._answer = (now, answer)
+        return answer
+
+    def _look(self, now: datetime) -> datetime | None:
         after = now.astimezone(UTC).replace(tzinfo=None)
         for _ in range(_TRIES):
             slot = _next(self._zone, self._rule, after)

@@ -29,13 +29,18 @@ class Zone:
     def __init__(self, info: tzinfo) -> None:
         self._info = info
         self._years: dict[int, tuple[Stretch, ...]] = {}
+        self._last = Stretch(datetime.max, datetime.max, timedelta(), timedelta())
 
     def stretch(self, utc: datetime) -> Stretch:
         """Return the stretch that *utc* lies in."""
+        last = self._last
+        if last.start <= utc < last.end:
+            return last
         year = self._years.get(utc.year)
         if year is None:
             year = self._years[utc.year] = tuple(self._look(utc.year))
-        return next(one for one in year if utc < one.end)
+        found = self._last = next(one for one in year if utc < one.end)
+        return found
 
     def _offset(self, utc: datetime) -> timedelta:
         offset = utc.replace(tzinfo=UTC).astimezone(self._info).utcoffset()

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.definition.explain import Finding
 from engine.definition.lints.texts import is_template
-from engine.definition.model import PipelineDefinition, Target
+from engine.definition.model import PipelineDefinition, Step, Target, Use
 from engine.definition.report import Severity
 from engine.definition.units import seconds
 from engine.errors import Path
@@ -24,7 +24,9 @@ _GROWS = re.compile(r"\binsert\b|\b(\w+)\s*=\s*\1\s*[-+]", re.IGNORECASE)
 
 
 def lint(definition: PipelineDefinition) -> Said:
-    """Say what each target of a pipeline gets wrong."""
+    """Say what each target, and each step that calls, gets wrong."""
+    for step in definition.steps:
+        yield from _call_not_safe(definition, step)
     for target in definition.targets:
         yield from _records_without_batch(target)
         yield from _unchecked_result(target)
@@ -83,32 +85,44 @@ def _verdict(mutation: str) -> tuple[str, str] | None:
 
 def _repeat_not_safe(definition: PipelineDefinition, target: Target) -> Said:
     policies = target.resilience
-    if target.key is not None or not policies.retry_written or policies.retry.attempts < 2 or not _adds(target):
+    if target.key is not None or not policies.retry_written or policies.retry.attempts < 2 or not _adds(target.use):
         return
-    path = _written_at(definition, target)
+    path = _written_at(definition, target.path)
     hint = "give the target a key, or write retry: {attempts: 1}"
     fact = "a retry may do this twice: without a key nobody can tell that it is the same record"
     yield Finding(path, True, "repeat-not-safe", fact, hint), "warning"
 
 
-def _adds(target: Target) -> bool:
+def _call_not_safe(definition: PipelineDefinition, step: Step) -> Said:
+    policies = step.resilience
+    if step.kind != "call" or step.use is None or "key" in step.body:
+        return
+    if not policies.retry_written or policies.retry.attempts < 2 or not _adds(step.use):
+        return
+    path = _written_at(definition, step.path)
+    hint = "give the call a key, or write retry: {attempts: 1}"
+    fact = "a retry may call twice: without a key nobody can tell that it is the same call"
+    yield Finding(path, True, "repeat-not-safe", fact, hint), "warning"
+
+
+def _adds(use: Use) -> bool:
     """Whether doing it twice differs from doing it once, as far as the options show."""
-    options = target.use.options
-    if target.use.connector == "graphql":
+    options = use.options
+    if use.connector == "graphql":
         return "mutation" in options
-    if target.use.connector == "http":
+    if use.connector == "http":
         method = options.get("method", "POST")
         return isinstance(method, str) and method.upper() in ("POST", "PATCH") and "idempotency" not in options
-    if target.use.connector != "sql" or "once" in options:
+    if use.connector != "sql" or "once" in options:
         return False
-    statements = options.get("statements", [])
+    statements = options.get("statements", [{"sql": options.get("statement", "")}])
     return "insert" in options or any(
         "insert" in statement or bool(_GROWS.search(str(statement.get("sql", "")))) for statement in statements
     )
 
 
-def _written_at(definition: PipelineDefinition, target: Target) -> Path:
-    own: Path = (*target.path, "resilience", "retry")
+def _written_at(definition: PipelineDefinition, path: Path) -> Path:
+    own: Path = (*path, "resilience", "retry")
     return own if own in definition.origin.places else ("resilience", "retry")
 
 

@@ -27,6 +27,7 @@ def lint(definition: PipelineDefinition) -> Said:
     """Say what a query with a cursor gets wrong, as far as its text shows it."""
     source = definition.source
     uses = [target.use for target in definition.targets] + ([source.use] if source else [])
+    uses += [step.use for step in definition.steps if step.use]
     for use in uses:
         if use.connector == "sql":
             yield from _quoted_binds(use.options, use.path)
@@ -38,7 +39,7 @@ def lint(definition: PipelineDefinition) -> Said:
 
 
 def _quoted_binds(value: Any, path: Path) -> Said:
-    if isinstance(value, str) and path[-1] in ("query", "sql", "where"):
+    if isinstance(value, str) and path[-1] in ("query", "sql", "statement", "where"):
         for match in _QUOTED_BIND.finditer(value):
             fact = f"'{match[1]}' in quotes is a text, not a bind parameter"
             yield Finding(path, False, "quoted-parameter", fact, f"write {match[1]} without quotes"), "warning"

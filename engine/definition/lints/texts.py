@@ -81,6 +81,8 @@ def _step_conditions(kind: str, body: Any, path: Path) -> Iterator[Text]:
         yield path, body
     elif kind == "check" and isinstance(body.get("that"), str):
         yield (*path, "that"), body["that"]
+    elif kind in ("lookup", "call") and isinstance(body.get("when"), str):
+        yield (*path, "when"), body["when"]
     elif kind == "switch":
         for index, case in enumerate(body):
             if isinstance(case.get("when"), str):

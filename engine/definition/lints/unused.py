@@ -51,6 +51,7 @@ def _texts(definition: PipelineDefinition) -> Iterator[str]:
 def unused_connections(named: Named, pipelines: Sequence[Any]) -> Iterator[tuple[Document, Finding]]:
     """Say which connections no pipeline names; *pipelines* are the documents, good and bad."""
     used = {name for pipeline in pipelines for site in sites(pipeline) for name in connections_of(site)}
+    used |= {name.partition("[")[0] for name in used}
     for name, document, path in named:
         if name not in used:
             fact = f"no pipeline uses the connection '{name}'"

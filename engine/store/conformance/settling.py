@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from engine.errors import LeaseLost, StoreFull
 from engine.store.base import Lease, LogLine, NewEntry, Progress, Settlement, Store
 from engine.store.conformance.harness import (
@@ -20,28 +22,37 @@ from engine.store.conformance.harness import (
 )
 
 
-def everything(lease: Lease, done: str, other: Lease) -> Settlement:
+class Ids(NamedTuple):
+    """The entries that ``everything`` finishes."""
+
+    mine: str
+    others: str
+
+
+def everything(lease: Lease, done: Ids, other: Lease) -> Settlement:
     """Settle something of every kind."""
     return Settlement(
         "all",
         lease,
         {"at": 7},
         {"sum": b"7", "old": None},
-        [done],
+        [done.mine],
         [letter("d-1"), letter("d-2", identity="x")],
         [NewEntry("orders/out/erp", {"n": 1}, "n-1")],
         run("run-1", status="success"),
         [LogLine("run-1", "", "info", "done", "all went well")],
         [(other, {"at": 8})],
+        [(other, [done.others])],
     )
 
 
-async def prepared(store: Store) -> tuple[Lease, Lease, str]:
-    """Make a lane with state and entries, and a second lane, both held."""
-    [done, _] = await put(store, 1, 2)
+async def prepared(store: Store) -> tuple[Lease, Lease, Ids]:
+    """Make a lane with state and entries, and a second lane with one, both held."""
+    [mine, _] = await put(store, 1, 2)
+    [others] = await put(store, 3, lane="orders/reset")
     lease, other = await lease_of(store), await lease_of(store, "orders/reset")
     await store.settle(Settlement("before", lease, {"at": 1}, {"old": b"1"}, run=run("run-1")))
-    return lease, other, done
+    return lease, other, Ids(mine, others)
 
 
 async def picture_of(store: Store, lease: Lease, other: Lease) -> list[object]:
@@ -53,7 +64,7 @@ async def picture_of(store: Store, lease: Lease, other: Lease) -> list[object]:
 
 
 BEFORE = [
-    [(LANE, 1), (LANE, 2)],
+    [(LANE, 1), (LANE, 2), ("orders/reset", 3)],
     [Progress({"at": 1}, {"old": b"1"}, 0), Progress(None, {}, 0)],
     [],
     ["running"],
@@ -81,6 +92,25 @@ async def an_old_token_leaves_no_trace(harness: Harness) -> None:
     expect(await picture_of(store, mine, mine_too), before, "nothing changed")
 
 
+async def work_that_was_taken_over_is_done_once(harness: Harness) -> None:
+    """An owner that stood still while another did its work commits nothing of it when it goes on."""
+    store = await harness.start()
+    await put(store, 1)
+    paused = await lease_of(store)
+    [mine] = await all_of(store, paused)
+    harness.clock.advance(TTL + 1)
+    awake = await lease_of(store)
+    [theirs] = await all_of(store, awake)
+    out = [NewEntry("orders/out/erp", 1)]
+    await store.settle(Settlement("awake", awake, {"at": 2}, done=[theirs.id], append=out))
+    late = Settlement("paused", paused, {"at": 1}, done=[mine.id], append=out, run=run("run-1"))
+    await expect_error(store.settle(late), LeaseLost, "settling after the pause")
+    expect(await store.renew([paused], TTL), [], "renewing after the pause")
+    expect((await store.load(awake)).checkpoint, {"at": 2}, "the checkpoint")
+    expect([entry.lane for entry in await rows(store, "entries")], ["orders/out/erp"], "what was appended")
+    expect(await rows(store, "runs"), [], "history")
+
+
 async def a_released_lease_settles_nothing(harness: Harness) -> None:
     """Who gave a lane up has no right to it, even while nobody else took it."""
     store = await harness.start()
@@ -103,7 +133,7 @@ async def a_torn_settlement_is_all_or_nothing(harness: Harness) -> None:
             expect(await picture_of(store, lease, other), BEFORE, f"torn before change {step}")
         else:
             expect(await picture_of(store, lease, other), AFTER, "settled")
-            expect(step > 8, True, "the harness tears at every single change")
+            expect(step > 9, True, "the harness tears at every single change")
             return
         expect(tear.reached, True, "the store raises what it stumbled over")
 
@@ -168,6 +198,29 @@ async def further_lanes_are_settled_with_it(harness: Harness) -> None:
     expect((await store.load(lease)).checkpoint, {"at": 2}, "nothing was settled")
 
 
+async def further_lanes_finish_their_entries(harness: Harness) -> None:
+    """Entries of the other lanes go with the settlement, those lanes moved on, and one that was lost stops it all."""
+    store = await harness.start()
+    [(first, _), (_, _)] = await store.append([NewEntry("orders/fire", 1, "slot-1"), NewEntry("orders/fire", 2)])
+    [foreign] = await put(store, 3)
+    await lease_of(store, "orders/fire")
+    harness.clock.advance(TTL + 1)
+    lease, fire = await lease_of(store), await lease_of(store, "orders/fire")
+    await store.settle(Settlement("s1", lease, run=run("run-1"), finished=[(fire, [first, foreign, "no-such-entry"])]))
+    expect([entry.body for entry in await rows(store, "entries")], [2, 3], "what is left")
+    expect((await store.load(fire)).restarts, 0, "the other lane moved on")
+    expect(await store.append([NewEntry("orders/fire", 1, "slot-1")]), [(first, False)], "a done event is still known")
+    [left] = await all_of(store, fire)
+    harness.clock.advance(TTL - 1)
+    await store.renew([lease], TTL)
+    harness.clock.advance(2)
+    await lease_of(store, "orders/fire")
+    lost = Settlement("s2", lease, {"at": 2}, finished=[(fire, [left.id])])
+    await expect_error(store.settle(lost), LeaseLost, "the other lane was lost")
+    expect([entry.body for entry in await rows(store, "entries")], [2, 3], "nothing was finished")
+    expect((await store.load(lease)).checkpoint, None, "nothing was settled")
+
+
 async def a_full_store_changes_nothing_and_recovers(harness: Harness) -> None:
     """Without room appends and settlements raise StoreFull and leave no trace; with room the same calls succeed."""
     store = await harness.start()
@@ -200,6 +253,7 @@ async def runs_of_a_dead_process_are_interrupted(harness: Harness) -> None:
 
 CASES = (
     an_old_token_leaves_no_trace,
+    work_that_was_taken_over_is_done_once,
     a_released_lease_settles_nothing,
     a_torn_settlement_is_all_or_nothing,
     settling_twice_is_settling_once,
@@ -207,6 +261,7 @@ CASES = (
     silence_keeps_the_checkpoint,
     progress_survives_a_restart,
     further_lanes_are_settled_with_it,
+    further_lanes_finish_their_entries,
     a_full_store_changes_nothing_and_recovers,
     runs_of_a_dead_process_are_interrupted,
 )

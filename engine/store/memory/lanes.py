@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from engine import codec
 from engine.errors import LeaseLost
 from engine.store.base import Entry, Lease, NewEntry, Progress
 from engine.store.memory.tables import DedupeKept, EntryKept, LaneKept, Tables
-from engine.store.rules import entry_id, names_a_lane, scope_of, stamp
+from engine.store.rules import entry_id, in_use, names_a_lane, scope_of, stamp
 
 
 def append(tables: Tables, new: NewEntry, now: float, attempts: int = 0) -> tuple[str, bool]:
     """Append one entry; give its id and whether it is fresh."""
-    if new.lane not in tables.lanes:
-        tables.put(tables.lanes, new.lane, LaneKept(now, stamp(now)))
+    _make(tables, new.lane, now)
     key = None if new.dedupe is None else (scope_of(new.scope, new.lane), new.dedupe)
     if key in tables.dedupe:
         return entry_id(tables.dedupe[key].entry), False
@@ -25,10 +24,15 @@ def append(tables: Tables, new: NewEntry, now: float, attempts: int = 0) -> tupl
     return entry_id(number), True
 
 
+def _make(tables: Tables, lane: str, now: float) -> None:
+    if lane not in tables.lanes:
+        tables.put(tables.lanes, lane, LaneKept(now, stamp(now)))
+
+
 def acquire(tables: Tables, prefix: str, limit: int, now: float) -> list[str]:
     """Name the lanes that are free: the one named so exactly first, then those that wait longest."""
-    if names_a_lane(prefix) and prefix not in tables.lanes:
-        tables.put(tables.lanes, prefix, LaneKept(now, stamp(now)))
+    if names_a_lane(prefix):
+        _make(tables, prefix, now)
 
     def turn(item: tuple[str, LaneKept]) -> tuple[bool, float, str]:
         lane, kept = item
@@ -76,6 +80,54 @@ def release(tables: Tables, leases: Sequence[Lease], now: float) -> None:
     for lease in leases:
         if holds(tables, lease):
             tables.put(tables.lanes, lease.lane, tables.lanes[lease.lane]._replace(owner=None, free_since=now))
+
+
+def waiting(tables: Tables) -> list[str]:
+    """Name the lanes that have unfinished entries."""
+    return sorted({kept.lane for kept in tables.entries.values()})
+
+
+def finish(tables: Tables, lane: str, numbers: Iterable[int], at: str) -> int:
+    """Remove entries of *lane*; their dedupe texts stay known. Give how many there were."""
+    gone = 0
+    for number in numbers:
+        kept = tables.entries.get(number)
+        if kept is None or kept.lane != lane:
+            continue
+        tables.drop(tables.entries, number)
+        if kept.dedupe is not None:
+            tables.put(tables.dedupe, kept.dedupe, tables.dedupe[kept.dedupe]._replace(done=at))
+        gone += 1
+    return gone
+
+
+def clear(tables: Tables, lane: str, to: str | None, limit: int, now: float) -> int:
+    """Drop or move the first entries of a lane that nobody works."""
+    known = tables.lanes.get(lane)
+    if known is None:
+        return 0
+    if known.owner is not None and known.expires > now:
+        raise in_use(lane, known.owner)
+    restarts = known.restarts + (known.owner is not None)
+    free = known._replace(owner=None, token=known.token + 1, free_since=now, restarts=restarts)
+    tables.put(tables.lanes, lane, free)
+    numbers = sorted(number for number, kept in tables.entries.items() if kept.lane == lane)[:limit]
+    if to is None:
+        return finish(tables, lane, numbers, stamp(now))
+    _make(tables, to, now)
+    for number in numbers:
+        _move(tables, number, to)
+    return len(numbers)
+
+
+def _move(tables: Tables, number: int, to: str) -> None:
+    # a new number: the owner of that lane may have fetched beyond the old one
+    kept = tables.entries[number]
+    tables.drop(tables.entries, number)
+    moved = kept._replace(number=tables.number(), lane=to)
+    tables.put(tables.entries, moved.number, moved)
+    if kept.dedupe is not None:
+        tables.put(tables.dedupe, kept.dedupe, tables.dedupe[kept.dedupe]._replace(entry=moved.number))
 
 
 def load(tables: Tables, lease: Lease) -> Progress:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from engine import codec
 from engine.store.base import Cause, DeadLetter, LaneRow, LogLine, Page, What, Where
 from engine.store.memory import lanes
-from engine.store.memory.tables import LetterKept, LineKept, RunKept, Tables, copied_letter, copied_run
+from engine.store.memory.tables import LaneKept, LetterKept, LineKept, RunKept, Tables, copied_letter, copied_run
 from engine.store.rules import entry_id, page_mark, sortable
 
 Fields = Mapping[str, Callable[[Any, Any], bool]]
@@ -128,17 +128,15 @@ def _page(
 def _lanes(tables: Tables, where: Where, page: Page, now: float) -> tuple[list[Any], str | None]:
     chosen = sorted(_chosen(tables.lanes.items(), where, _LANES))
     left = [(lane, kept) for lane, kept in chosen if lane > (page.after or "")]
-    rows = [
-        LaneRow(
-            lane,
-            None if kept.checkpoint is None else codec.decode(kept.checkpoint),
-            sum(entry.lane == lane for entry in tables.entries.values()),
-            kept.owner if kept.expires > now else None,
-            kept.changed,
-        )
-        for lane, kept in left[: page.limit]
-    ]
+    rows = [_lane(tables, lane, kept, now) for lane, kept in left[: page.limit]]
     return rows, rows[-1].lane if len(left) > page.limit and rows else None
+
+
+def _lane(tables: Tables, lane: str, kept: LaneKept, now: float) -> LaneRow:
+    checkpoint = None if kept.checkpoint is None else codec.decode(kept.checkpoint)
+    entries = [entry for entry in tables.entries.values() if entry.lane == lane]
+    oldest = min(entries, key=lambda entry: entry.number).appended if entries else None
+    return LaneRow(lane, checkpoint, len(entries), kept.owner if kept.expires > now else None, kept.changed, oldest)
 
 
 def _causes(tables: Tables, where: Where, page: Page) -> tuple[list[Any], str | None]:

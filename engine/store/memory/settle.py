@@ -26,7 +26,10 @@ def settle(tables: Tables, settlement: Settlement, now: float) -> None:
             tables.drop(tables.state, (lease.lane, name))
         else:
             tables.put(tables.state, (lease.lane, name), value)
-    _finish(tables, settlement, at)
+    lanes.finish(tables, lease.lane, map(entry_number, settlement.done), at)
+    for other, entries in settlement.finished:
+        tables.put(tables.lanes, other.lane, lanes.held(tables, other)._replace(changed=at, restarts=0))
+        lanes.finish(tables, other.lane, map(entry_number, entries), at)
     for letter in settlement.dead:
         keep(tables, copied_letter(letter), at)
     for new in settlement.append:
@@ -49,16 +52,6 @@ def _advance(tables: Tables, settlement: Settlement, at: str) -> None:
         lane,
         kept._replace(checkpoint=checkpoint, changed=at, restarts=restarts, settlements=settlements),
     )
-
-
-def _finish(tables: Tables, settlement: Settlement, at: str) -> None:
-    for number in map(entry_number, settlement.done):
-        kept = tables.entries.get(number)
-        if kept is None or kept.lane != settlement.lease.lane:
-            continue
-        tables.drop(tables.entries, number)
-        if kept.dedupe is not None:
-            tables.put(tables.dedupe, kept.dedupe, tables.dedupe[kept.dedupe]._replace(done=at))
 
 
 def keep_run(tables: Tables, row: RunRow, owner: str, at: str) -> None:

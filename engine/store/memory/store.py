@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import StoreError
@@ -14,7 +15,7 @@ from engine.store.base import ANY, FIRST, Entry, Lease, NewEntry, Page, Progress
 from engine.store.memory import lanes, listing, settle
 from engine.store.memory.purge import purge
 from engine.store.memory.tables import Tables
-from engine.store.rules import Wakeups, check_amendment, check_kinds, replay_lane
+from engine.store.rules import Wakeups, check_amendment, check_kinds, check_move, replay_lane
 
 
 class MemoryStore:
@@ -69,6 +70,11 @@ class MemoryStore:
         async with self._transaction() as now:
             lanes.release(self.tables, leases, now)
 
+    async def waiting(self) -> Sequence[str]:
+        """See ``Store.waiting``."""
+        await self._pause()
+        return lanes.waiting(self.tables)
+
     async def load(self, lease: Lease) -> Progress:
         """See ``Store.load``."""
         await self._pause()
@@ -109,6 +115,19 @@ class MemoryStore:
         if do == "replay":
             self._wakeups.tell({replay_lane(kept.row.pipeline) for kept in chosen})
         return len(chosen)
+
+    async def clear(self, lane: str, to: str | None, limit: int) -> int:
+        """See ``Store.clear``."""
+        check_move(lane, to)
+        async with self._transaction() as now:
+            cleared = lanes.clear(self.tables, lane, to, limit, now)
+        if to is not None and cleared:
+            self._wakeups.tell({to})
+        return cleared
+
+    async def backup(self, path: Path) -> None:
+        """Refuse: there is no file to copy."""
+        raise StoreError(f"{path}: a store in memory cannot be backed up; what it keeps ends with the process")
 
     async def purge(self, older: Mapping[str, str], limit: int) -> int:
         """See ``Store.purge``."""

@@ -3,54 +3,34 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from engine import codec
 from engine.errors import LeaseLost
 from engine.store.base import Entry, Lease, Progress
-from engine.store.rules import entry_id, names_a_lane, scope_of, stamp
+from engine.store.rules import entry_id, names_a_lane, stamp
 
 LAST = chr(0x10FFFF)
 """Sorts after every text that goes on: ``prefix <= lane < prefix + LAST`` are those that begin with it."""
 
 
-class NewRow(NamedTuple):
-    """An entry to append, its body written."""
-
-    lane: str
-    body: str
-    dedupe: str | None = None
-    scope: str = ""
-    attempts: int = 0
-
-
-def append(connection: sqlite3.Connection, rows: Sequence[NewRow], now: float) -> list[tuple[str, bool]]:
-    """Append rows; give their ids and whether they are fresh."""
-    at = stamp(now)
+def make(connection: sqlite3.Connection, lanes: Iterable[str], now: float) -> None:
+    """Make the lanes that are not there."""
     connection.executemany(
         "INSERT INTO lanes (lane, free_since, changed) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        [(lane, now, at) for lane in {row.lane for row in rows}],
+        [(lane, now, stamp(now)) for lane in lanes],
     )
-    return [_append(connection, row, at) for row in rows]
 
 
-def _append(connection: sqlite3.Connection, row: NewRow, at: str) -> tuple[str, bool]:
-    scope = None if row.dedupe is None else scope_of(row.scope, row.lane)
-    if scope is not None:
-        known = connection.execute(
-            "SELECT entry FROM dedupe WHERE scope = ? AND dedupe = ?", (scope, row.dedupe)
-        ).fetchone()
-        if known:
-            return entry_id(known[0]), False
-    number = connection.execute(
-        "INSERT INTO entries (lane, body, appended, attempts, scope, dedupe) VALUES (?, ?, ?, ?, ?, ?)",
-        (row.lane, row.body, at, row.attempts, scope, row.dedupe),
-    ).lastrowid
-    assert number is not None
-    if scope is not None:
-        connection.execute("INSERT INTO dedupe (scope, dedupe, entry) VALUES (?, ?, ?)", (scope, row.dedupe, number))
-    return entry_id(number), True
+def finish(connection: sqlite3.Connection, lane: str, numbers: Iterable[int], at: str) -> None:
+    """Remove entries of *lane*; their dedupe texts stay known."""
+    for number in numbers:
+        gone = connection.execute(
+            "DELETE FROM entries WHERE seq = ? AND lane = ? RETURNING scope, dedupe", (number, lane)
+        ).fetchall()
+        if gone and gone[0][1] is not None:
+            connection.execute("UPDATE dedupe SET done = ? WHERE scope = ? AND dedupe = ?", (at, *gone[0]))
 
 
 class Wanted(NamedTuple):
@@ -65,10 +45,7 @@ class Wanted(NamedTuple):
 def acquire(connection: sqlite3.Connection, wanted: Wanted, now: float) -> list[Lease]:
     """Take free and expired lanes: the one named so exactly first, then those that wait longest."""
     if names_a_lane(wanted.prefix):
-        connection.execute(
-            "INSERT INTO lanes (lane, free_since, changed) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            (wanted.prefix, now, stamp(now)),
-        )
+        make(connection, {wanted.prefix}, now)
     free = connection.execute(
         """
         SELECT lane FROM lanes

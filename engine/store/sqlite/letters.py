@@ -8,7 +8,7 @@ from typing import NamedTuple
 from engine import codec
 from engine.store.base import Where
 from engine.store.rules import replay_lane, stamp
-from engine.store.sqlite import lanes, rows
+from engine.store.sqlite import appending, rows
 from engine.store.sqlite.queries import DEAD, conditions
 
 
@@ -49,7 +49,7 @@ def _replay(connection: sqlite3.Connection, seq: int, asked: Amendment, now: flo
     row = connection.execute(f"SELECT {rows.LETTER} FROM dead WHERE seq = ?", (seq,)).fetchone()
     letter = rows.letter(row)
     body = codec.encode(letter._asdict())
-    lanes.append(connection, [lanes.NewRow(replay_lane(letter.pipeline), body, attempts=letter.attempts)], now)
+    appending.append(connection, [appending.NewRow(replay_lane(letter.pipeline), body, attempts=letter.attempts)], now)
     connection.execute("UPDATE dead SET status = 'replayed', changed = ? WHERE seq = ?", (stamp(now), seq))
 
 

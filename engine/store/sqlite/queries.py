@@ -121,7 +121,8 @@ def _lanes(connection: sqlite3.Connection, where: Where, page: Page, now: float)
     found = connection.execute(
         f"""
         SELECT lane, checkpoint, (SELECT count(*) FROM entries WHERE entries.lane = lanes.lane),
-          CASE WHEN expires > :now THEN owner END, changed
+          CASE WHEN expires > :now THEN owner END, changed,
+          (SELECT appended FROM entries WHERE entries.lane = lanes.lane ORDER BY seq LIMIT 1)
         FROM lanes WHERE {text} AND lane > :after ORDER BY lane LIMIT {page.limit + 1:d}
         """,
         {**values, "after": page.after or "", "now": now},

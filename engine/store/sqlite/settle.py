@@ -10,7 +10,7 @@ from engine import codec
 from engine.record import Checkpoint
 from engine.store.base import Lease, LogLine, Settlement
 from engine.store.rules import REMEMBERED, entry_number, moves_on, stamp
-from engine.store.sqlite import lanes, letters, rows
+from engine.store.sqlite import appending, lanes, letters, rows
 
 
 class Written(NamedTuple):
@@ -20,7 +20,7 @@ class Written(NamedTuple):
     checkpoint: str | None
     also: Sequence[tuple[Lease, str | None]]
     dead: Sequence[rows.Values]
-    append: Sequence[lanes.NewRow]
+    append: Sequence[appending.NewRow]
     run: rows.Values | None
     size: int
 
@@ -28,7 +28,7 @@ class Written(NamedTuple):
 def write(settlement: Settlement) -> Written:
     """Write the values of *settlement*; TypeError or ValueError for what is not plain data."""
     dead = [rows.letter_values(letter) for letter in settlement.dead]
-    append = [lanes.NewRow(new.lane, codec.encode(new.body), new.dedupe, new.scope) for new in settlement.append]
+    append = [appending.new_row(new) for new in settlement.append]
     also = [(lease, _text(checkpoint)) for lease, checkpoint in settlement.also]
     run = rows.run_values(settlement.run) if settlement.run else None
     size = 256 + sum(len(row.body) for row in append) + sum(map(rows.size, dead)) + (rows.size(run) if run else 0)
@@ -48,11 +48,14 @@ def settle(connection: sqlite3.Connection, written: Written, now: float) -> None
     for lease, checkpoint in written.also:
         _advance_other(connection, lease, checkpoint, at)
     _write_state(connection, settlement)
-    _finish(connection, settlement, at)
+    lanes.finish(connection, settlement.lease.lane, map(entry_number, settlement.done), at)
+    for lease, entries in settlement.finished:
+        _move_on(connection, lease, at)
+        lanes.finish(connection, lease.lane, map(entry_number, entries), at)
     for letter in written.dead:
         letters.keep(connection, letter, at)
     if written.append:
-        lanes.append(connection, written.append, now)
+        appending.append(connection, written.append, now)
     if written.run:
         connection.execute(rows.UPSERT_RUN, {**written.run, "owner": settlement.lease.owner, "changed": at})
     _write_logs(connection, settlement.logs, at)
@@ -85,6 +88,14 @@ def _advance_other(connection: sqlite3.Connection, lease: Lease, checkpoint: str
         raise lanes.lost(lease)
 
 
+def _move_on(connection: sqlite3.Connection, lease: Lease, at: str) -> None:
+    held = connection.execute(
+        "UPDATE lanes SET changed = ?, restarts = 0 WHERE lane = ? AND token = ? AND owner = ?", (at, *_proof(lease))
+    )
+    if not held.rowcount:
+        raise lanes.lost(lease)
+
+
 def _proof(lease: Lease) -> tuple[str, int, str]:
     return lease.lane, lease.token, lease.owner
 
@@ -99,16 +110,6 @@ def _write_state(connection: sqlite3.Connection, settlement: Settlement) -> None
                 "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT (lane, name) DO UPDATE SET value = excluded.value",
                 (lane, name, value),
             )
-
-
-def _finish(connection: sqlite3.Connection, settlement: Settlement, at: str) -> None:
-    for entry in settlement.done:
-        gone = connection.execute(
-            "DELETE FROM entries WHERE seq = ? AND lane = ? RETURNING scope, dedupe",
-            (entry_number(entry), settlement.lease.lane),
-        ).fetchall()
-        if gone and gone[0][1] is not None:
-            connection.execute("UPDATE dedupe SET done = ? WHERE scope = ? AND dedupe = ?", (at, *gone[0]))
 
 
 def _write_logs(connection: sqlite3.Connection, logs: Sequence[LogLine], at: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +12,10 @@ from typing import Any, Literal, TypeVar
 from engine import codec
 from engine.errors import LeaseLost, Unavailable
 from engine.store.base import ANY, FIRST, Entry, Lease, NewEntry, Page, Progress, Settlement, What, Where
-from engine.store.rules import Wakeups, check_amendment, check_kinds, replay_lane
-from engine.store.sqlite import lanes, letters, queries, settle
+from engine.store.rules import Wakeups, check_amendment, check_kinds, check_move, replay_lane
+from engine.store.sqlite import clearing, lanes, letters, queries, settle
+from engine.store.sqlite.appending import Appender, Given, Request, new_row
+from engine.store.sqlite.backup import backup
 from engine.store.sqlite.connect import open_reader, open_writer
 from engine.store.sqlite.files import Lock, Space, prepare
 from engine.store.sqlite.purge import purge
@@ -22,6 +23,8 @@ from engine.store.sqlite.readers import Readers
 from engine.store.sqlite.writer import Writer
 
 T = TypeVar("T")
+
+_KNOWN_LANES = 100_000
 
 
 class SqliteStore:
@@ -53,6 +56,9 @@ class SqliteStore:
         self._readers = Readers(path)
         self._writer: Writer | None = None
         self._wakeups = Wakeups()
+        self._appender = Appender(clock)
+        self._lanes: set[str] = set()
+        """Lanes that are on disk for certain."""
         self._fetched: dict[str, tuple[int, int]] = {}
         """Lane → the lease's token and the last number it fetched."""
 
@@ -69,6 +75,7 @@ class SqliteStore:
             lock.give_back(clean=not unclean)
             raise
         self._writer, self._owner = writer, owner
+        self._lanes.clear()
         stack.push_async_callback(self._close, writer, lock)
         await writer.submit(lambda connection: settle.interrupt(connection, owner, self._clock()))
 
@@ -92,17 +99,30 @@ class SqliteStore:
         lock.give_back(clean=not writer.broken)
 
     async def _write(self, work: Callable[[sqlite3.Connection], T], size: int = 256, *, admits: bool = False) -> T:
+        return await self._writing().submit(work, size, admits=admits)
+
+    def _writing(self) -> Writer:
         if self._writer is None:
             raise Unavailable(f"{self.path}: the store is open for reading only")
-        return await self._writer.submit(work, size, admits=admits)
+        return self._writer
 
     async def append(self, entries: Sequence[NewEntry]) -> Sequence[tuple[str, bool]]:
         """See ``Store.append``; raises StoreFull while the disk is low, before it is full."""
-        rows = [lanes.NewRow(new.lane, codec.encode(new.body), new.dedupe, new.scope) for new in entries]
-        size = sum(len(row.body) + 128 for row in rows)
-        given = await self._write(lambda connection: lanes.append(connection, rows, self._clock()), size, admits=True)
-        self._wakeups.tell({row.lane for row in rows})
+        rows = [new_row(new) for new in entries]
+        asked = {row.lane for row in rows}
+        size = sum([len(row.body) + 128 for row in rows])
+        request = Request(rows, asked - self._lanes)
+        given: Sequence[Given] = await self._writing().join(self._appender, request, size, admits=True)
+        self._remember(request.makes)
+        self._wakeups.tell(asked)
         return given
+
+    def _remember(self, lanes: set[str]) -> None:
+        # only what is on disk; a lane is never removed, so what was there once need not be made again
+        if lanes:
+            if len(self._lanes) > _KNOWN_LANES:
+                self._lanes.clear()
+            self._lanes |= lanes
 
     async def acquire(self, prefix: str, limit: int, ttl: float) -> Sequence[Lease]:
         """See ``Store.acquire``; lanes of a process that is no more are free at once."""
@@ -116,6 +136,10 @@ class SqliteStore:
     async def release(self, leases: Sequence[Lease]) -> None:
         """See ``Store.release``."""
         await self._write(lambda connection: lanes.release(connection, leases, self._clock()))
+
+    async def waiting(self) -> Sequence[str]:
+        """See ``Store.waiting``."""
+        return await self._readers.read(clearing.waiting)
 
     async def load(self, lease: Lease) -> Progress:
         """See ``Store.load``."""
@@ -136,8 +160,9 @@ class SqliteStore:
         try:
             await self._write(lambda connection: settle.settle(connection, written, self._clock()), written.size)
         except LeaseLost:
-            with contextlib.suppress(KeyError):
-                del self._fetched[settlement.lease.lane]
+            for lease in (settlement.lease, *(lease for lease, _ in settlement.finished)):
+                if self._fetched.get(lease.lane, (0, 0))[0] == lease.token:
+                    del self._fetched[lease.lane]
             raise
         self._wakeups.tell({row.lane for row in written.append})
 
@@ -154,10 +179,22 @@ class SqliteStore:
             self._wakeups.tell({replay_lane(pipeline) for pipeline in pipelines})
         return len(pipelines)
 
+    async def clear(self, lane: str, to: str | None, limit: int) -> int:
+        """See ``Store.clear``."""
+        check_move(lane, to)
+        cleared = await self._write(lambda connection: clearing.clear(connection, lane, to, limit, self._clock()))
+        if to is not None and cleared:
+            self._wakeups.tell({to})
+        return cleared
+
     async def purge(self, older: Mapping[str, str], limit: int) -> int:
         """See ``Store.purge``."""
         times = check_kinds(older)
         return await self._write(lambda connection: purge(connection, times, limit))
+
+    async def backup(self, path: Path) -> None:
+        """See ``Store.backup``; also of a store that is open for reading."""
+        await backup(self.path, path)
 
     async def wait(self, prefix: str, timeout: float) -> None:
         """See ``Store.wait``."""

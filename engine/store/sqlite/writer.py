@@ -1,7 +1,8 @@
 """The one thread that writes: whatever arrived during the last commit goes into the next one.
 
-Each piece of work runs in its own savepoint, all of a group share one transaction and one wait for the disk; one
-call wakes everybody. Nothing here knows what the work is.
+All work of a group shares one transaction and one wait for the disk; one call wakes everybody. Each piece runs in a
+savepoint of its own, neighbours of one kind that can be done together in one for all. Nothing here knows what the work
+is.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, TypeVar
 
 from engine.errors import StoreError, StoreFailed, StoreFull
@@ -22,6 +24,8 @@ from engine.store.sqlite.files import Space
 T = TypeVar("T")
 
 Work = Callable[[sqlite3.Connection], T]
+Joined = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
+"""Does several pieces of work of one kind, given what each of them is; gives what became of each."""
 
 _GROUP_ITEMS = 256
 _GROUP_BYTES = 1024 * 1024
@@ -30,7 +34,8 @@ _QUEUE_ITEMS = 2000
 
 @dataclass(slots=True, eq=False)
 class _Item:
-    work: Work[Any]
+    work: Joined
+    what: Any
     size: int
     admits: bool
     future: asyncio.Future[Any]
@@ -82,11 +87,20 @@ class Writer:
 
         *size* is about how many bytes it writes. Work that *admits* something new is refused while the disk is low.
         """
+
+        def alone(connection: sqlite3.Connection, whats: Sequence[None]) -> list[T]:
+            return [work(connection)]
+
+        given: T = await self.join(alone, None, size, admits=admits)
+        return given
+
+    async def join(self, work: Joined, what: Any, size: int = 0, *, admits: bool = False) -> Any:
+        """The same for work that neighbours with the same *work* may be done together with, in their order."""
         async with self._room:
             if self._closing:
                 raise StoreError(f"{self._name}: the store is closed")
-            future: asyncio.Future[T] = self._loop.create_future()
-            self._queue.put(_Item(work, size, admits, future))
+            future: asyncio.Future[Any] = self._loop.create_future()
+            self._queue.put(_Item(work, what, size, admits, future))
             return await future
 
     def _main(self) -> None:
@@ -168,25 +182,32 @@ class Writer:
 
     def _transact(self, items: Sequence[_Item]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
-        for item in items:
-            self._run(item)
+        for work, neighbours in groupby(items, key=_work_of):
+            self._run(work, list(neighbours))
         self._connection.execute("COMMIT")
         for item in items:
             item.durable = True
 
-    def _run(self, item: _Item) -> None:
-        """Run one piece in its savepoint; what ends the whole transaction is raised."""
-        item.result, item.error = None, None
+    def _run(self, work: Joined, items: Sequence[_Item]) -> None:
+        """Run neighbours in one savepoint, or else each in its own; what ends the whole transaction is raised."""
         self._connection.execute("SAVEPOINT item")
         try:
-            item.result = item.work(self._connection)
+            results = work(self._connection, [item.what for item in items])
         except Exception as error:
             fatal = isinstance(error, sqlite3.Error) and (full(error) or damaged(error))
             if fatal or not self._connection.in_transaction:
                 raise
-            item.error = error
             self._connection.execute("ROLLBACK TO item")
+            self._connection.execute("RELEASE item")
+            if len(items) == 1:
+                items[0].result, items[0].error = None, error
+                return
+            for item in items:
+                self._run(work, [item])
+            return
         self._connection.execute("RELEASE item")
+        for item, result in zip(items, results, strict=True):
+            item.result, item.error = result, None
 
     def _run_apart(self, group: Sequence[_Item]) -> None:
         """Give each its own transaction."""
@@ -223,6 +244,10 @@ class Writer:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             return StoreFull(f"{self._name}: another program keeps the file locked; nothing was changed; close it")
         return error
+
+
+def _work_of(item: _Item) -> Joined:
+    return item.work
 
 
 def _settle_future(future: asyncio.Future[None], error: BaseException | None) -> None:

@@ -261,6 +261,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
     app = types.ModuleType("engine.app")
     app.open_app, app.open_reader, app.Request = open_app, open_reader, Request  # type: ignore[attr-defined]
+    app.store_path = lambda project: tmp_path / "data" / "engine.db"  # type: ignore[attr-defined]
     loader = types.ModuleType("engine.definition.loader")
     loader.load = load  # type: ignore[attr-defined]
     check = types.ModuleType("engine.compiler.check")

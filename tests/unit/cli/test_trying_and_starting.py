@@ -67,7 +67,8 @@ def test_connectors_are_listed_with_their_roles(run) -> None:
     assert {"sql", "http", "graphql"} <= set(rows)
     assert "connection" in rows["http"]
     listed = [json.loads(line) for line in run("connectors", "--json").out.splitlines()]
-    assert {"source", "target", "connection"} == set(next(one["roles"] for one in listed if one["name"] == "sql"))
+    (sql,) = [one for one in listed if one["name"] == "sql"]
+    assert {"source", "target", "connection", "call"} == set(sql["roles"])
 
 
 def test_a_connector_shows_options_and_examples_that_can_be_copied(run) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.compiler.compile import compile_pipeline, fingerprint
+from engine.compiler.compile import compile_pipeline, fingerprint, overlap_of
 from engine.definition.loader import load
 from engine.errors import DefinitionError, RecordError, Unavailable
 from engine.policy import CircuitBreaker
@@ -119,3 +119,100 @@ def test_a_reset_that_is_a_text_is_an_error_not_a_silent_no(tmp_path):
     _, pipeline = compiled(tmp_path, text)
     with pytest.raises(RecordError, match="not true or false"):
         pipeline.source.cursor.reset({"params": {"shop": "a"}, "trigger": {}, "run": {}, "vars": {}})
+
+
+STARTED = """\
+pipeline: orders
+triggers:
+  - {id: early, cron: "0 5 * * *", calendar: bank-days}
+  - {after: banks, on: failure}
+  - webhook: {path: /orders, auth: none, schema: order.json}
+target: {console: {}}
+"""
+BANKS = "pipeline: banks\nsource: {inline: {rows: []}}\ntarget: {console: {}}\n"
+
+
+def started(folder, pipeline=STARTED, settings="", environ=None, connections=CONNECTIONS):
+    for name, text in (
+        ("pipelines/orders", pipeline),
+        ("pipelines/banks", BANKS),
+        ("connections/all", connections),
+        ("engine", f"engine: 1\ncalendars: {{bank-days: {{weekdays: mon-fri}}}}\n{settings}"),
+    ):
+        (folder / f"{name}.yaml").parent.mkdir(exist_ok=True)
+        (folder / f"{name}.yaml").write_text(text)
+    if not (folder / "order.json").exists():
+        (folder / "order.json").write_text('{"type": "object"}')
+    project, problems = load(folder, environ=environ or {})
+    assert [problem for problem in problems if problem.severity == "error"] == []
+    return project
+
+
+def test_what_starts_a_pipeline_is_compiled_with_it(tmp_path):
+    project = started(tmp_path, STARTED + "concurrency: {overlap: queue_one}\n")
+    pipeline = compile_pipeline(project, project.pipelines["orders"])
+    assert [timer.id for timer in pipeline.timers] == ["early"]
+    assert [(one.pipelines, one.on) for one in pipeline.after] == [(("banks",), "failure")]
+    assert [hook.path for hook in pipeline.webhooks] == ["/orders"]
+    assert pipeline.overlap == "queue_one"
+
+
+def test_a_pipeline_that_is_silent_on_overlap_skips(tmp_path):
+    project = started(tmp_path)
+    assert overlap_of(project.pipelines["orders"]) == "skip"
+
+
+SETTINGS = "vars: {region: sul, other: 1}\n"
+USES_VARS = STARTED.replace("target: {console: {}}", 'mapping: {at: "{{ vars.region }}"}\ntarget: {console: {}}')
+
+
+@pytest.mark.parametrize(
+    ("settings", "same"),
+    [
+        ("vars: {region: norte, other: 1}\n", False),
+        ("vars: {region: sul, other: 2}\n", True),
+        (SETTINGS + "defaults: {resilience: {timeout: 9s}}\n", False),
+        (SETTINGS + "retention: {runs: 9d}\n", True),
+    ],
+    ids=["a var it names", "a var it does not name", "a default it takes", "what is not its own"],
+)
+def test_the_fingerprint_follows_the_settings_a_pipeline_depends_on(tmp_path, settings, same):
+    first = started(tmp_path, USES_VARS, SETTINGS)
+    then = started(tmp_path, USES_VARS, settings)
+    assert (print_of(first) == print_of(then)) is same
+
+
+def print_of(project):
+    return fingerprint(project, project.pipelines["orders"])
+
+
+def test_the_fingerprint_follows_a_calendar_and_a_schema(tmp_path):
+    project = started(tmp_path)
+    first = print_of(project)
+    project.settings["calendars"]["bank-days"]["weekdays"] = "mon-sat"
+    second = print_of(project)
+    (tmp_path / "order.json").write_text('{"type": "array"}')
+    assert len({first, second, print_of(project)}) == 3
+    project.settings["calendars"]["other"] = {}
+    assert print_of(started(tmp_path)) != first, "the control: the schema stays changed"
+
+
+SECRET = """\
+connections:
+  hub: {http: {base_url: "${HUB:-http://localhost:1}", auth: {bearer: "${secret:hub}"}}}
+"""
+TO_HUB = "pipeline: orders\nsource: {inline: {rows: []}}\nenabled: ${ON}\ntarget: {http: {connection: hub, path: /}}\n"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"ENGINE_SECRET_HUB": "other"}, {"HUB": "http://localhost:2"}, {"ON": "false"}],
+    ids=["a secret", "a variable of the connection", "a variable of the pipeline"],
+)
+def test_the_fingerprint_follows_values_and_shows_none(tmp_path, changed):
+    environ = {"ENGINE_SECRET_HUB": "s3cret-canary", "ON": "true"}
+    first = started(tmp_path, TO_HUB, "", environ, SECRET)
+    same = started(tmp_path, TO_HUB, "", {**environ, "UNRELATED": "1"}, SECRET)
+    other = started(tmp_path, TO_HUB, "", {**environ, **changed}, SECRET)
+    assert print_of(first) == print_of(same) != print_of(other)
+    assert "canary" not in print_of(first) + repr(first.connections["hub"].origin.revision)

@@ -126,6 +126,30 @@ def test_params_see_the_trigger_and_vars(tmp_path):
     assert "triggers[0].params.day" in told[0]
 
 
+def test_vars_are_there_without_being_given(tmp_path):
+    """Who fires knows of the trigger only."""
+    triggers = compiled(tmp_path, "{every: 1h, params: {day: '{{ vars.shop }} {{ trigger.id }}'}}")
+    (plan,) = triggers.timers
+    assert plan.params({"trigger": {"id": plan.id}}) == {"day": "centro every"}
+    assert plan.kind == "every"
+
+
+def test_a_rule_is_equal_while_the_slots_are(tmp_path):
+    """Whoever changes the hour begins anew; params, jitter and what is missed may change."""
+    texts = (
+        "{cron: 0 3 * * *}",
+        "{cron: 0 3 * * *, jitter: 5m, missed: all, params: {full: true}}",
+        "{cron: 0 4 * * *}",
+        "{every: 1h}",
+        "{every: 1h, weekdays: mon-fri}",
+        "{cron: 0 12 * * *, calendar: bank-days}",
+    )
+    first, same, *others = (compiled(tmp_path, text).timers[0].rule for text in texts)
+    assert first == same
+    assert len({first, *others}) == 5
+    assert compiled(tmp_path, texts[0]).timers[0].kind == "cron"
+
+
 def test_calendars_hold_firings_back(tmp_path):
     """By name, in the calendar's own zone."""
     triggers = compiled(

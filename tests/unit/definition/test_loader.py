@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine.definition import settings
 from engine.definition.loader import load
 from engine.definition.model import Project, Step
 from engine.errors import Problem
@@ -268,7 +269,16 @@ def test_settings_have_defaults_units_and_the_environment(tmp_path: Path) -> Non
             "limits": {"connections_per_ip": 100},
         },
         "store": {"sqlite": {"path": "x.db", "min_free": 256 * 2**20, "reserve": 64 * 2**20}},
-        "retention": {"runs": 7 * 86400.0, "logs": 2 * 86400.0, "dead_letters": 90 * 86400.0},
+        "admin": {"address": "127.0.0.1", "port": 8081, "allowed_hosts": [], "tls": {}},
+        "drain": 25.0,
+        "health": {"groups": {}, "degraded": {"error_rate": 0.02, "over": 300.0}},
+        "metrics": {"path": "/metrics", "labels": []},
+        "retention": {
+            "runs": 7 * 86400.0,
+            "logs": 2 * 86400.0,
+            "dead_letters": 90 * 86400.0,
+            "duplicates": 7 * 86400.0,
+        },
         "egress": {"private": "deny", "allow": ["10.0.0.0/8", "erp.local"], "redirects": True},
         "files": [],
         "vars": {"Unit": "kg", "plant": "sp-1"},
@@ -278,6 +288,66 @@ def test_settings_have_defaults_units_and_the_environment(tmp_path: Path) -> Non
     assert built.timezone == "Europe/Berlin"
     assert built.targets[0].resilience.timeout == 7.0
     assert built.targets[0].resilience.retry == Retry(5, "exponential", 2.0, 9.0, "none")
+
+
+def test_the_servers_settings_come_from_the_environment_too(tmp_path: Path) -> None:
+    """Each key as a variable; what has names of its own as JSON."""
+    environ = {
+        "ENGINE_ADMIN_ADDRESS": "::1",
+        "ENGINE_ADMIN_PORT": "0",
+        "ENGINE_ADMIN_ALLOWED_HOSTS": "hub.internal, hub",
+        "ENGINE_ADMIN_TLS_CERT": "c.pem",
+        "ENGINE_ADMIN_TLS_KEY": "k.pem",
+        "ENGINE_HEALTH_DEGRADED_ERROR_RATE": "0.5",
+        "ENGINE_HEALTH_DEGRADED_OVER": "1m",
+        "ENGINE_HEALTH_GROUPS": '{"shop": {"labels": {"client": "shop"}, "by": "flow"}}',
+        "ENGINE_METRICS_PATH": "/m",
+        "ENGINE_METRICS_LABELS": "client, flow",
+        "ENGINE_DRAIN": "5s",
+        "ENGINE_PUBLIC_URL": "https://hub.example",
+        "ENGINE_RETENTION_DUPLICATES": "1d",
+    }
+    known = good(tmp_path, environ).settings
+    assert known["admin"] == {
+        "address": "::1",
+        "port": 0,
+        "allowed_hosts": ["hub.internal", "hub"],
+        "tls": {"cert": "c.pem", "key": "k.pem"},
+    }
+    assert known["health"] == {
+        "groups": {"shop": {"labels": {"client": "shop"}, "by": "flow"}},
+        "degraded": {"error_rate": 0.5, "over": 60.0},
+    }
+    assert known["metrics"] == {"path": "/m", "labels": ["client", "flow"]}
+    assert (known["drain"], known["public_url"]) == (5.0, "https://hub.example")
+    assert known["retention"]["duplicates"] == 86400.0
+
+
+@pytest.mark.parametrize(
+    ("address", "refused"),
+    [("127.0.0.1", False), ("127.8.8.8", False), ("::1", False), ("[::1]", False), ("localhost", False),
+     ("0.0.0.0", True), ("::", True), ("192.168.0.7", True), ("hub.internal", True), ("127.0.0.1.evil.example", True)],
+)  # fmt: skip
+def test_the_admin_port_is_for_this_machine_alone(tmp_path: Path, address: str, refused: bool) -> None:
+    """Nobody is asked there who they are."""
+    _, problems = load(tmp_path, environ={"ENGINE_ADMIN_ADDRESS": address})
+    assert codes(problems) == ([("ENGINE_ADMIN_ADDRESS", "open-admin")] if refused else [])
+
+
+@pytest.mark.parametrize(
+    ("listen", "admin", "refused"),
+    [
+        ({"address": "0.0.0.0", "port": 9}, {"port": 9}, True),
+        ({"port": 8081}, {}, True),
+        ({"port": 0}, {"port": 0}, False),
+        ({"address": "10.0.0.7", "port": 9}, {"port": 9}, False),
+        ({}, {}, False),
+    ],
+)
+def test_two_listeners_have_two_ports(listen: dict[str, Any], admin: dict[str, Any], refused: bool) -> None:
+    """One that starts only when nobody listens at the other's place would fail late."""
+    found = list(settings.rules({"engine": 1, "listen": listen, "admin": admin}))
+    assert [finding.code for finding in found] == (["bad-value"] if refused else [])
 
 
 def test_a_setting_from_the_environment_is_checked_too(tmp_path: Path) -> None:

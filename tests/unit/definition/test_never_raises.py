@@ -39,6 +39,11 @@ ODD += [
     {"connection": "bank-db"},
     {"sql": None},
     ["x", {"x": 1}],
+    "${each.client}",
+    "${each.x:-null}",
+    "${secret:${each.client}}",
+    {"items": [{"a": 1}], "key": "a"},
+    {"file": "none.csv", "key": "a"},
     "é\u2028",
     "\x7f",
 ]
@@ -106,7 +111,7 @@ def test_odd_settings_are_problems_not_exceptions(tmp_path: Path) -> None:
         wrong = changed(document, chance.choice(spots(document)), chance.choice(ODD), chance.random() < 0.2)
         (tmp_path / "engine.yaml").write_text(json.dumps(wrong), encoding="utf-8")
         project, _ = load(tmp_path, environ={"ENGINE_STORE_SQLITE_PATH": "x", "ENGINE_VARS_B": "2"})
-        assert set(project.settings["retention"]) == {"runs", "logs", "dead_letters"}
+        assert set(project.settings["retention"]) == {"runs", "logs", "dead_letters", "duplicates"}
 
 
 def test_odd_texts_are_problems_not_exceptions() -> None:
@@ -122,3 +127,23 @@ def test_odd_texts_are_problems_not_exceptions() -> None:
             assert problem.line >= 1
             assert problem.column >= 1
             assert len(str(problem)) < 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "connections: {a: {http: {base_url: http://x}, resilience: {rate_limit: '${secret:a}'}}}\n",
+        "connections: {a: {for_each: {items: [{n: 1}], key: n}, http: {base_url: 'http://${each.n}'},"
+        " resilience: {rate_limit: '${secret:a}'}}}\n",
+        "connections: ${NO:-null}\n",
+        "pipeline: ${NO:-null}\n",
+        "pipeline: a\nsource: ${NO}\ntarget: {console: {}}\n",
+    ],
+)
+def test_what_stands_in_for_a_missing_value_is_never_built_wrongly(text: str, tmp_path: Path) -> None:
+    """``--skip-env`` excuses a value that is missing; nothing can be made of it, and nothing is."""
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "a.yaml").write_text(text, encoding="utf-8")
+    project, _ = load(tmp_path, environ={}, skip_env=True)
+    assert not project.connections
+    assert not project.pipelines

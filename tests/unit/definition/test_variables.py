@@ -108,7 +108,7 @@ def test_null_takes_an_option_away() -> None:
         ("a: ${1X}", "bad-variable"),
         ("a: ${X", "bad-variable"),
         ("secret: ${secret:../x}", "bad-variable"),
-        ("a: ${each.column}", "not-yet"),
+        ("a: ${each.column}", "no-for-each"),
         ("a: ${param.x}", "not-yet"),
     ],
 )

@@ -19,7 +19,11 @@ from engine.definition.loader import load
 from tests.unit.docs.pages import Block, every
 
 CONTEXT = Path(__file__).with_name("context.yaml")
-ENVIRON = {"ENGINE_SECRET_ERP_TOKEN": "not-a-real-token"}
+ENVIRON = {f"ENGINE_SECRET_{name}": "not-a-real-secret" for name in ("ERP_TOKEN", "SHOP_HOOK", "SHOP_KEY")}
+FILES = {
+    "schemas/order.json": '{"type": "object", "required": ["orders"], "properties": {"orders": {"type": "array"}}}',
+}
+"""What a block may name."""
 FILLING = {
     "pipeline": "pipeline: fragment\n",
     "source": "source: {sql: {connection: shop-db, query: select * from orders}}\n",
@@ -49,6 +53,9 @@ def problems(block: Block, project: Path) -> list[str]:
         shutil.copy(CONTEXT, project / "pipelines" / "context.yaml")
     file = "engine.yaml" if kind == "engine" else "pipelines/block.yaml"
     (project / file).write_text(text, "utf-8")
+    for name, content in FILES.items():
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text(content, "utf-8")
     loaded, found = load(project, environ=ENVIRON, paths=[Path(file)])
     found = [*found, *check(loaded)]
     return [f"{one.code}: {one}" for one in found if one.file == file and one.code != "unused"]

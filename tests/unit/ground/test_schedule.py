@@ -115,6 +115,45 @@ def test_bursts_far_apart_give_the_newest_too():
     assert slots == [first + timedelta(seconds=number) for number in range(900, 1000)]
 
 
+@given(
+    st.lists(st.integers(0, 400), max_size=60),
+    st.lists(st.integers(0, 100_000), max_size=40),
+    st.integers(1, 110_000),
+    st.sampled_from(["none", "last", "all"]),
+    st.integers(1, 12),
+)
+def test_the_newest_are_found_however_they_lie(close, far, seconds, missed, cap):
+    """The same as walking through all of them; bursts and silences in any order."""
+    moments = sorted({NOON + timedelta(seconds=one) for one in (*close, *far)})
+
+    def next_after(now: datetime) -> datetime | None:
+        return next((one for one in moments if one > now), None)
+
+    now = NOON + timedelta(seconds=seconds)
+    seen = judge(TimerPlan("t", next_after, missed=missed), NOON, now, cap)
+    whole = [one for one in moments if NOON < one <= now]
+    wanted = whole[-cap:] if missed == "all" else whole[-1:]
+    if missed == "none":
+        wanted = [one for one in wanted if (now - one).total_seconds() <= 60]
+    assert seen.slots == wanted
+    assert seen.last == (whole[-1] if whole else NOON)
+    assert min(len(whole) - len(wanted), 8) <= seen.passed <= len(whole) - len(wanted)
+
+
+def test_a_day_of_minutes_is_judged_in_a_few_steps():
+    """Ten thousand timers that were down for a day are judged in seconds."""
+    steps = 0
+
+    def minutely(now: datetime) -> datetime:
+        nonlocal steps
+        steps += 1
+        return (now + timedelta(minutes=1)).replace(second=0, microsecond=0)
+
+    seen = judge(TimerPlan("quick", minutely, missed="last"), NOON - timedelta(days=1), NOON)
+    assert seen.slots == [NOON]
+    assert steps < 30
+
+
 def test_the_end_of_a_schedule():
     """No slot, no moment to wake at."""
     over = TimerPlan("over", lambda now: None, jitter=5)

@@ -1,6 +1,7 @@
 """One line to a connection: waiting is outside the timeout, and what the remote asks for holds for all."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -135,15 +136,42 @@ async def test_a_cancelled_probe_leaves_the_breaker_half_open_for_another():
     assert await line(hub, time).once(answers("ok")) == "ok"
 
 
-async def test_a_connection_is_opened_once_for_all_its_users():
-    opened = []
+class Client:
+    """Notes when it opens and closes."""
 
-    class Client:
-        async def open(self, stack):
-            opened.append(self)
+    def __init__(self, seen):
+        self.seen = seen
 
-    connections = Connections(None, lambda remote: remote.name)
-    remote = Remote("hub", lambda context: Client())
-    first, second = await asyncio.gather(connections.get(remote), connections.get(remote))
-    assert first is second
-    assert len(opened) == 1
+    async def open(self, stack):
+        self.seen.append("open")
+        stack.callback(self.seen.append, "close")
+
+
+def hub(seen, fingerprint="1"):
+    return Remote("hub", lambda context: Client(seen), fingerprint=fingerprint)
+
+
+async def test_a_connection_is_opened_once_for_all_its_users_and_closed_at_the_end():
+    seen = []
+    async with AsyncExitStack() as stack:
+        connections = Connections(stack, lambda remote: remote.name)
+        first, second = await asyncio.gather(connections.get(hub(seen)), connections.get(hub(seen)))
+        assert first is second
+        assert seen == ["open"]
+    assert seen == ["open", "close"]
+
+
+async def test_a_new_revision_has_its_own_and_the_old_one_closes_with_its_last_user():
+    seen = []
+    async with AsyncExitStack() as stack, AsyncExitStack() as user:
+        connections = Connections(stack, lambda remote: remote.name)
+        old = await connections.lent(user).get(hub(seen))
+        await connections.retain([hub(seen, "2")])
+        assert seen == ["open"], "still in use"
+        new = await connections.get(hub(seen, "2"))
+        assert new is not old
+        await user.aclose()
+        assert seen == ["open", "open", "close"]
+        await connections.retain([hub(seen, "2")])
+        assert seen == ["open", "open", "close"], "the one in force stays open"
+    assert seen == ["open", "open", "close", "close"]

@@ -12,11 +12,12 @@ from typing import Any
 
 from engine.errors import LeaseLost, StoreError, StoreFull
 from engine.store.base import ANY, FIRST, Entry, Lease, NewEntry, Page, Settlement, Where
-from engine.store.conformance import history, lanes, settling
+from engine.store.conformance import clearing, history, lanes, settling
 from engine.store.memory import MemoryStore
+from engine.store.memory import lanes as lanes_of_memory
 from engine.store.memory.lanes import held
 from engine.store.memory.tables import DedupeKept, EntryKept
-from engine.store.rules import entry_id, stamp
+from engine.store.rules import entry_id, entry_number, stamp
 
 
 class LooksFirstAppendsLater(MemoryStore):
@@ -131,7 +132,8 @@ class TrustsEveryToken(MemoryStore):
             return Lease(lease.lane, kept.owner or lease.owner, kept.token)
 
         also = [(now(lease), checkpoint) for lease, checkpoint in settlement.also]
-        await super().settle(settlement._replace(lease=now(settlement.lease), also=also))
+        finished = [(now(lease), entries) for lease, entries in settlement.finished]
+        await super().settle(settlement._replace(lease=now(settlement.lease), also=also, finished=finished))
 
 
 class ChecksTheTokenOnly(MemoryStore):
@@ -186,6 +188,59 @@ class SettlesFurtherLanesUnasked(MemoryStore):
                 kept = held(self.tables, lease)
                 text = None if checkpoint is None else json.dumps(checkpoint)
                 self.tables.lanes[lease.lane] = kept._replace(checkpoint=text)
+
+
+class FinishesUnasked(MemoryStore):
+    async def settle(self, settlement: Settlement) -> None:
+        await super().settle(settlement._replace(finished=()))
+        for lease, entries in settlement.finished:
+            lanes_of_memory.finish(self.tables, lease.lane, map(entry_number, entries), stamp(self._clock()))
+
+
+class KnowsOwnersByName(MemoryStore):
+    async def settle(self, settlement: Settlement) -> None:
+        kept = self.tables.lanes[settlement.lease.lane]
+        if kept.owner == settlement.lease.owner:
+            settlement = settlement._replace(lease=settlement.lease._replace(token=kept.token))
+        await super().settle(settlement)
+
+
+class NamesEveryLane(MemoryStore):
+    async def waiting(self) -> Sequence[str]:
+        return sorted(self.tables.lanes)
+
+
+class ShowsTheNewestEntry(MemoryStore):
+    async def find(self, what: Any, where: Where = ANY, page: Page = FIRST) -> tuple[Sequence[Any], str | None]:
+        found, after = await super().find(what, where, page)
+        if what == "lanes":
+            times = {kept.lane: kept.appended for kept in self.tables.entries.values()}
+            found = [row._replace(oldest=times.get(row.lane)) for row in found]
+        return found, after
+
+
+class ForgetsDroppedEvents(MemoryStore):
+    async def clear(self, lane: str, to: str | None, limit: int) -> int:
+        cleared = await super().clear(lane, to, limit)
+        for key in [key for key, kept in self.tables.dedupe.items() if kept.done]:
+            del self.tables.dedupe[key]
+        return cleared
+
+
+class MovesByRenaming(MemoryStore):
+    async def clear(self, lane: str, to: str | None, limit: int) -> int:
+        if to is None:
+            return await super().clear(lane, to, limit)
+        numbers = sorted(number for number, kept in self.tables.entries.items() if kept.lane == lane)[:limit]
+        for number in numbers:
+            self.tables.entries[number] = self.tables.entries[number]._replace(lane=to)
+        return len(numbers)
+
+
+class ClearsUnderTheOwner(MemoryStore):
+    async def clear(self, lane: str, to: str | None, limit: int) -> int:
+        self.tables.lanes[lane] = self.tables.lanes[lane]._replace(owner=None)
+        return await super().clear(lane, to, limit)
 
 
 class KeepsWhatFits(MemoryStore):
@@ -273,6 +328,7 @@ TWINS = {
     lanes.the_callers_clock_does_not_matter: AsksTheCallersClock,
     lanes.waiting_ends_with_an_append: WakesNobody,
     settling.an_old_token_leaves_no_trace: TrustsEveryToken,
+    settling.work_that_was_taken_over_is_done_once: KnowsOwnersByName,
     settling.a_released_lease_settles_nothing: ChecksTheTokenOnly,
     settling.a_torn_settlement_is_all_or_nothing: RollsNothingBack,
     settling.settling_twice_is_settling_once: ForgetsSettlements,
@@ -280,8 +336,14 @@ TWINS = {
     settling.silence_keeps_the_checkpoint: TakesSilenceForNothing,
     settling.progress_survives_a_restart: ForgetsStateAtTheEnd,
     settling.further_lanes_are_settled_with_it: SettlesFurtherLanesUnasked,
+    settling.further_lanes_finish_their_entries: FinishesUnasked,
     settling.a_full_store_changes_nothing_and_recovers: KeepsWhatFits,
     settling.runs_of_a_dead_process_are_interrupted: LeavesRunsRunning,
+    clearing.lanes_with_entries_are_waiting: NamesEveryLane,
+    clearing.a_lane_shows_its_oldest_entry: ShowsTheNewestEntry,
+    clearing.entries_are_dropped_in_steps: ForgetsDroppedEvents,
+    clearing.moved_entries_stay_what_they_are: MovesByRenaming,
+    clearing.a_lane_in_use_is_not_cleared: ClearsUnderTheOwner,
     history.open_letters_of_one_identity_are_one: KeepsEveryLetterApart,
     history.a_replay_of_a_replay_is_none: OpensClosedLetters,
     history.replays_side_by_side_append_once: LooksFirstReplaysLater,

@@ -8,6 +8,7 @@ import resource
 import signal
 import sqlite3
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from engine.errors import EngineError
 from engine.store.base import Lease, NewEntry, Settlement
 from engine.store.conformance import settling
 from engine.store.sqlite import SqliteStore, connect
+from engine.store.sqlite import settle as settle_of_store
 
 LANES = 8
 TTL = 600.0
@@ -89,6 +91,52 @@ async def stumble(store: SqliteStore, word: str) -> None:
     say("settled")
 
 
+async def pause(store: SqliteStore, word: str) -> None:
+    """Be two owners: one stands still with the whole process, one takes over what ran out; say how each ended.
+
+    *word*: the lease's seconds. The first goes on only when the second is done, as it would after a long pause.
+    """
+    lane = "p/in/0"
+    await store.append([NewEntry(lane, 1)])
+    [paused] = await store.acquire(lane, 1, float(word))
+    [mine] = await store.fetch(paused, 1, 1000)
+    say("holding")
+    taken: Sequence[Lease] = ()
+    while not taken:
+        await asyncio.sleep(0.01)
+        taken = await store.acquire(lane, 1, TTL)
+    [theirs] = await store.fetch(taken[0], 1, 1000)
+    await store.settle(
+        Settlement("awake", taken[0], {"at": 2}, done=[theirs.id], append=[NewEntry("p/out/x", "awake")])
+    )
+    say("taken over")
+    try:
+        await store.settle(
+            Settlement("paused", paused, {"at": 1}, done=[mine.id], append=[NewEntry("p/out/x", "late")])
+        )
+        say("late settled")
+    except EngineError as error:
+        say("late", type(error).__name__)
+
+
+async def stand(store: SqliteStore, word: str) -> None:
+    """Be the only owner of a lease of *word* seconds that runs out; settle when told."""
+    [lease] = await store.acquire("p/in/0", 1, float(word))
+    say("holding")
+    await asyncio.to_thread(sys.stdin.readline)
+    await store.settle(Settlement("late", lease, {"at": 1}))
+    say("settled")
+
+
+def without_fencing() -> None:
+    """Let every owner pass that has the lane's name."""
+
+    def advance(connection: sqlite3.Connection, written: settle_of_store.Written, at: str) -> None:
+        connection.execute("UPDATE lanes SET changed = ? WHERE lane = ?", (at, written.plain.lease.lane))
+
+    settle_of_store._advance = advance
+
+
 class Dying(sqlite3.Connection):
     """Kills its process before one statement."""
 
@@ -116,6 +164,9 @@ async def main(command: str, path: str, word: str = "") -> None:
     if command == "append-carelessly":  # what is usually advised for this kind of log
         connect._WRITER = (*connect._WRITER, "synchronous=NORMAL")
 
+    if command == "pause-unfenced":
+        without_fencing()
+
     async with AsyncExitStack() as stack:
         store = Store(Path(path), wait=0.0, reserve=0, min_free=0)
         await store.open(stack, f"test {command}")
@@ -129,6 +180,9 @@ COMMANDS = {
     "append": append,
     "append-carelessly": append,
     "stumble": stumble,
+    "pause": pause,
+    "pause-unfenced": pause,
+    "stand": stand,
 }
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from engine.errors import StoreError
 from engine.store.base import Where
-from engine.store.rules import check_amendment, check_kinds, entry_id, entry_number, page_mark, sortable, stamp
+from engine.store.rules import Wakeups, check_amendment, check_kinds, entry_id, entry_number, page_mark, sortable, stamp
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,38 @@ def test_a_strange_mark_is_refused(text: str) -> None:
 def test_marks_are_read() -> None:
     """No mark is the first page."""
     assert (page_mark(None, 1), page_mark("7", 1), page_mark("3-41", 2)) == (None, (7,), (3, 41))
+
+
+async def test_hundreds_wait_and_those_concerned_wake() -> None:
+    """Each waits for its own lane and one for all; news of a lane wake its own and the one, nobody else."""
+    wakeups = Wakeups()
+    own = [asyncio.create_task(wakeups.wait(f"p{number}/", 60)) for number in range(300)]
+    everything = asyncio.create_task(wakeups.wait("", 60))
+    await asyncio.sleep(0)
+    wakeups.tell(["p7/in/0", "p8"])
+    async with asyncio.timeout(2):
+        await asyncio.gather(own[7], everything)
+    assert sum(task.done() for task in own) == 1
+    late = asyncio.create_task(wakeups.wait("p7/in", 60))
+    await asyncio.sleep(0)
+    wakeups.tell(["p7/in/0"])
+    async with asyncio.timeout(2):
+        await asyncio.gather(late, wakeups.wait("p7/", 60), wakeups.wait("", 60))
+    for task in own:
+        task.cancel()
+    await asyncio.gather(*own, return_exceptions=True)
+
+
+async def test_telling_costs_the_same_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a lane is known, no prefix is looked at again until somebody waits for a new one."""
+    wakeups = Wakeups()
+    for number in range(300):
+        await wakeups.wait(f"p{number}/", 0)
+    looks = []
+    monkeypatch.setattr(Wakeups, "_find", lambda self, lane, find=Wakeups._find: looks.append(lane) or find(self, lane))
+    for _ in range(5):
+        wakeups.tell(["p7/in/0", "p8/in/0"])
+    assert looks == ["p7/in/0", "p8/in/0"]
 
 
 def test_unknown_kinds_and_changes_are_refused() -> None:

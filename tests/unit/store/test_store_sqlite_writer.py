@@ -15,7 +15,7 @@ import pytest
 
 from engine.errors import LeaseLost, StoreError, StoreFailed, StoreFull
 from engine.store.base import Lease, NewEntry, Settlement
-from engine.store.sqlite import SqliteStore
+from engine.store.sqlite import SqliteStore, clearing
 
 
 class Watched(sqlite3.Connection):
@@ -104,6 +104,77 @@ async def test_one_that_is_refused_leaves_its_neighbours_alone(store: SqliteStor
     assert (first[0][1], last[0][1]) == (True, True)  # type: ignore[index]
     assert await bodies(store) == [1, 2]
     assert Watched.commits == 2
+
+
+async def test_an_append_that_cannot_be_written_leaves_its_neighbours_alone(store: SqliteStore) -> None:
+    """Appends of a group share their statements; one that SQLite cannot take is its caller's matter only."""
+    go_on = await held_up(store)
+    given = await outcomes(store, go_on, *(store.append(one(body)) for body in (1, "half a pair: \ud800", 2)))
+    assert isinstance(given[1], UnicodeEncodeError)
+    assert (given[0][0][1], given[2][0][1]) == (True, True)  # type: ignore[index]
+    assert await bodies(store) == [1, 2]
+    assert Watched.commits == 2
+
+
+async def test_duplicates_in_one_group_name_the_first(store: SqliteStore) -> None:
+    """Among callers, within one call, and against what is there: all get the first one's id, which is there once."""
+    await store.append([NewEntry("a/in/0", "old", "0")])
+    go_on = await held_up(store)
+    calls = [[NewEntry("a/in/0", (call, event), event) for event in "0121"] for call in range(3)]
+    given = await outcomes(store, go_on, *map(store.append, calls))
+    numbers = [[(int(entry, 16), fresh) for entry, fresh in call] for call in given]  # type: ignore[attr-defined]
+    [(old, _), (first, _), (second, _), _] = numbers[0]
+    assert numbers[0] == [(old, False), (first, True), (second, True), (first, False)]
+    assert numbers[1] == numbers[2] == [(old, False), (first, False), (second, False), (first, False)]
+    assert await bodies(store) == ["old", [0, "1"], [0, "2"]]
+
+
+async def test_more_rows_than_one_statement_takes_keep_their_order(store: SqliteStore) -> None:
+    """A large append is whole and in order, and so are its duplicates."""
+    new = [NewEntry("a/in/0", number, str(number) if number % 3 else None) for number in range(500)]
+    given = await store.append(new)
+    assert [entry for entry, _ in given] == sorted({entry for entry, _ in given})
+    assert await bodies(store) == list(range(50))
+    again = await store.append(new)
+    assert [fresh for _, fresh in again] == [number % 3 == 0 for number in range(500)]
+    assert [entry for entry, fresh in again if not fresh] == [given[number][0] for number in range(500) if number % 3]
+
+
+async def test_a_lane_whose_first_append_failed_is_made_by_the_next(store: SqliteStore) -> None:
+    """What is taken for a lane that is there is on disk: entries of a lane nobody can take would be lost."""
+    Watched.errors = [sqlite3.SQLITE_FULL, sqlite3.SQLITE_FULL]  # together, and apart
+    with pytest.raises(StoreFull):
+        await store.append(one(1))
+    await store.append(one(2))
+    await store.append(one(3))
+    [lease] = await store.acquire("a/", 9, 60)
+    assert [entry.body for entry in await store.fetch(lease, 9, 1000)] == [2, 3]
+
+
+async def test_naming_waiting_lanes_costs_by_lane_not_by_entry(store: SqliteStore) -> None:
+    """Ten times the entries, the same number of steps."""
+    steps = []
+    for _ in range(2):
+        for lane in ("a/in/0", "b/in/0", "c/in/0"):
+            await store.append([NewEntry(lane, number) for number in range(200 + 1800 * len(steps))])
+        steps.append(await store._write(counted))
+    assert await store.waiting() == ["a/in/0", "b/in/0", "c/in/0"]
+    assert steps[1] < steps[0] * 1.2 < 1000
+
+
+def counted(connection: sqlite3.Connection) -> int:
+    """Count the steps SQLite takes."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    connection.set_progress_handler(count, 1)
+    clearing.waiting(connection)
+    connection.set_progress_handler(None, 0)
+    return steps
 
 
 async def test_a_full_disk_at_the_commit_takes_the_group_apart(store: SqliteStore) -> None:

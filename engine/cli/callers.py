@@ -1,0 +1,46 @@
+"""What the webhooks of a project say about each other: paths that collide, callers that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from engine.errors import Problem
+
+if TYPE_CHECKING:
+    from engine.definition.model import PipelineDefinition, Project
+    from engine.http.routes import Bound
+
+
+def webhook_problems(project: Project, known: Sequence[Problem]) -> list[Problem]:
+    """Return what keeps the webhooks from being served together; of pipelines without errors in *known*.
+
+    What listens is loaded only where there is a webhook: validate is short.
+    """
+    errors = [problem for problem in known if problem.severity == "error"]
+    named = [
+        one for one in project.pipelines.values() if _has_webhook(one) and not any(map(one.origin.concerned, errors))
+    ]
+    if not named:
+        return []
+    from engine.compiler.webhooks import compile_clients
+    from engine.http.routes import problems
+
+    try:
+        clients = compile_clients(project)
+    except ValueError as error:
+        return [Problem("engine.yaml", 1, 1, "file", "error", "clients", f"this is not a key set in JSON: {error}")]
+    return problems(list(_bounds(project, named)), clients)
+
+
+def _has_webhook(definition: PipelineDefinition) -> bool:
+    return any("webhook" in trigger for trigger in definition.triggers)
+
+
+def _bounds(project: Project, named: Sequence[PipelineDefinition]) -> Iterator[Bound]:
+    from engine.compiler.webhooks import compile_webhooks
+    from engine.http.routes import Bound
+
+    for definition in named:
+        for plan in compile_webhooks(project, definition):
+            yield Bound(definition.name, plan)

@@ -1,0 +1,1 @@
+"""A process that stays: time, callers and people start work, and what was accepted is worked until it is delivered."""

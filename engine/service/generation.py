@@ -1,0 +1,108 @@
+"""One state of the project's files: checked, and compiled as far as it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.compiler.compile import compile_pipeline, compile_remote, compile_starts, fingerprint, overlap_of
+from engine.compiler.facts import connections_of
+from engine.compiler.webhooks import compile_clients
+from engine.definition.model import PipelineDefinition, Project
+from engine.errors import Unavailable
+from engine.http.routes import Bound, Routes
+from engine.pipeline import AfterPlan, Overlap, Pipeline, Remote, TimerPlan, WebhookPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is known of a pipeline without compiling it."""
+
+    name: str
+    fingerprint: str
+    enabled: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+    connections: Sequence[str] = ()
+    overlap: Overlap = "skip"
+    sourced: bool = True
+    """It has a source of its own: a webhook starts a run of it."""
+    timers: tuple[TimerPlan, ...] = ()
+    after: tuple[AfterPlan, ...] = ()
+    webhooks: tuple[WebhookPlan, ...] = ()
+
+
+@dataclass(slots=True)
+class Generation:
+    """A project as the server works with it; ``pipeline`` compiles when first asked."""
+
+    project: Project
+    cards: Mapping[str, Card]
+    routes: Routes
+    _compiled: dict[str, Pipeline] = field(default_factory=dict)
+
+    def pipeline(self, name: str) -> Pipeline:
+        """Return a compiled pipeline. Raises Unavailable when there is none, or a driver is missing."""
+        if name not in self._compiled:
+            definition = self.project.pipelines.get(name)
+            if definition is None:
+                raise Unavailable(f"no pipeline '{name}'; `engine list` shows those there are")
+            self._compiled[name] = compile_pipeline(self.project, definition)
+        return self._compiled[name]
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Return each pipeline's fingerprint."""
+        return {card.name: card.fingerprint for card in self.cards.values()}
+
+    @property
+    def timers(self) -> list[TimerPlan]:
+        """Return every trigger that time fires."""
+        return [timer for card in self.cards.values() for timer in card.timers]
+
+    @property
+    def afters(self) -> dict[str, Sequence[AfterPlan]]:
+        """Return, by follower, what it comes after."""
+        return {card.name: card.after for card in self.cards.values() if card.after and card.enabled}
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Return, by its former name, what a pipeline is called now."""
+        former = {one.renamed_from: one.name for one in self.project.pipelines.values() if one.renamed_from}
+        return {old: new for old, new in former.items() if old not in self.cards}
+
+    def remotes(self) -> list[Remote]:
+        """Return the plan of every connection."""
+        return [compile_remote(self.project, one) for one in self.project.connections.values()]
+
+
+def generation(project: Project, before: Generation | None = None) -> Generation:
+    """Read what starts each pipeline; what did not change since *before* stays compiled.
+
+    Raises DefinitionError for webhooks that cannot be served together, ValueError for a key set that cannot be read.
+    """
+    made = (_card(project, one, before) for one in project.pipelines.values())
+    cards = {card.name: card for card in made}
+    routes = Routes(_bounds(cards.values()), compile_clients(project))
+    compiled = {} if before is None else before._compiled
+    kept = {
+        name: pipeline
+        for name, pipeline in compiled.items()
+        if name in cards and cards[name].fingerprint == pipeline.fingerprint
+    }
+    return Generation(project, cards, routes, kept)
+
+
+def _card(project: Project, one: PipelineDefinition, before: Generation | None) -> Card:
+    made = fingerprint(project, one)
+    known = before.cards.get(one.name) if before is not None else None
+    if known is not None and known.fingerprint == made and known.enabled == one.enabled:
+        return known
+    starts = compile_starts(project, one)
+    return Card(
+        one.name, made, one.enabled, one.labels, connections_of(one), overlap_of(one), one.source is not None,
+        starts.timers, starts.after, starts.webhooks,
+    )  # fmt: skip
+
+
+def _bounds(cards: Iterable[Card]) -> list[Bound]:
+    return [Bound(card.name, plan) for card in cards if card.enabled for plan in card.webhooks]
