@@ -3,6 +3,8 @@
 A bank's database and a stand-in for the automation hub are made in ``.run/``; the three pipelines of this repository
 send everything, then 500 rows change and the same pipelines send those. What arrived is read back from the hub and
 compared with the bank, record by record. Exits 1 when anything is missing, doubled or different.
+
+Then the same project is served, as ``serve_demo`` says, until Ctrl-C; with ONCE=1 or CI set, for a moment.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ sys.path.insert(0, str(ROOT))
 
 from engine.telemetry.look import Look, look_of  # noqa: E402
 from engine.telemetry.words import duration  # noqa: E402
+from scripts.banban_demo import make_secrets  # noqa: E402
+from scripts.serve_demo import NotServed, ServeDemo  # noqa: E402
 from tests.peers.bank_database import TABLES, Sizes, change, create, share  # noqa: E402
 from tests.peers.hub_client import Hub, running_hub  # noqa: E402
 
@@ -60,6 +64,8 @@ class Demonstration:
     folder: Path = ROOT / ".run"
     sizes: Sizes = field(default_factory=Sizes)
     changes: int = 500
+    served: bool = False
+    """Serve the project in the end."""
     look: Look = field(default_factory=lambda: look_of(sys.stdout, os.environ))
 
     @property
@@ -81,6 +87,7 @@ class Demonstration:
         """Make the bank, in an empty folder."""
         # the engine's store goes too: the cursors of the last demonstration belong to the last bank
         shutil.rmtree(self.folder, ignore_errors=True)
+        make_secrets()  # engine.yaml names them
         self.step("1  a bank")
         create(self.bank, self.sizes)
         numbers = [f"{self.look.number(rows)} {table}" for table, rows in asdict(self.sizes).items()]
@@ -109,6 +116,12 @@ class Demonstration:
         after = hub.counts()
         delivered = {table: after["delivered"][table] - before[table] for table in TABLES}
         self.compare(after["rows"], delivered, asdict(share(self.changes)))
+
+    def serve(self, hub: Hub) -> None:
+        """Serve what was run by hand until now."""
+        self.step("4  the same, served: on its schedule, and for the webhooks of the retail hub")
+        once = bool(os.environ.get("ONCE") or os.environ.get("CI"))
+        ServeDemo(self.settings, self.bank, hub, self.detail).run(once)
 
     def engine(self, *options: str) -> None:
         """Run the real command line on this repository's pipelines, its output shown as it comes."""
@@ -176,7 +189,9 @@ def main(demonstration: Demonstration | None = None) -> int:
         with running_hub(shown.hub) as hub:
             shown.full(hub)
             shown.incremental(hub)
-    except Wrong as wrong:
+            if shown.served:
+                shown.serve(hub)
+    except (Wrong, NotServed) as wrong:
         print(f"\n{shown.look.paint('wrong', 'error')}  {wrong}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -204,4 +219,4 @@ def _short(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Demonstration(served=True)))
