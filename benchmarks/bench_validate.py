@@ -1,4 +1,4 @@
-"""How long ``engine validate`` takes: 1,000 files at once, and one file.
+"""How long ``engine validate`` takes: 1,000 files at once, one file, and 10,000 instances of a few files.
 
     python benchmarks/bench_validate.py
 
@@ -75,6 +75,22 @@ def project(folder: Path, count: int, texts: dict[str, str]) -> Path:
     return folder
 
 
+def instances(folder: Path, templates: int, rows: int) -> Path:
+    """Pipelines and connections with ``for_each``: as many instances as *templates* times *rows*."""
+    project(folder, 0, {})
+    for number in range(templates):
+        lines = "".join(f"m-{row},10.0.{row // 250}.{row % 250},L{row % 7}\n" for row in range(rows))
+        (folder / f"machines-{number}.csv").write_text(f"machine,host,line\n{lines}")
+        each = f"for_each: {{file: machines-{number}.csv, key: machine}}"
+        text = PIPELINE.format(number=number, **TEMPLATE).replace("description:", f"{each}\ndescription:", 1)
+        text = text.replace("flow: orders", 'flow: "${each.line}"')
+        text = text.replace("connection: hub", f"connection: hub-{number}[${{each.machine}}]")
+        (folder / "pipelines" / f"orders-{number}.yaml").write_text(text)
+        hub = f"connections:\n  hub-{number}:\n    {each}\n    http: {{base_url: 'http://${{each.host}}'}}\n"
+        (folder / "connections" / f"hub-{number}.yaml").write_text(hub)
+    return folder
+
+
 def environment() -> dict[str, str]:
     # as an installed package runs: its modules are compiled to bytecode once, not at each start
     return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
@@ -95,6 +111,7 @@ def main() -> int:
         root = Path(name)
         variants = {
             "1,000 files with templates, whole process": (one, project(root / "many", FILES, TEMPLATE), 1.0, 2.0),
+            "10,000 instances of 10 files, whole process": (one, instances(root / "each", 10, 1000), 5.0, 10.0),
             "one file without a template, whole process": (one, project(root / "plain", 1, PLAIN), 0.150, 0.300),
             "one file with templates, whole process": (one, project(root / "one", 1, TEMPLATE), 0.250, 0.400),
         }
