@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from engine.http.routes import Bound
 
 
-def webhook_problems(project: Project, known: Sequence[Problem]) -> list[Problem]:
+def webhook_problems(project: Project, known: Sequence[Problem], skip_env: bool = False) -> list[Problem]:
     """Return what keeps the webhooks from being served together; of pipelines without errors in *known*.
 
-    What listens is loaded only where there is a webhook: validate is short.
+    What listens is loaded only where there is a webhook: validate is short. With *skip_env* credentials are not judged:
+    those of another machine are not here.
     """
     errors = [problem for problem in known if problem.severity == "error"]
     named = [
@@ -30,7 +31,14 @@ def webhook_problems(project: Project, known: Sequence[Problem]) -> list[Problem
         clients = compile_clients(project)
     except ValueError as error:
         return [Problem("engine.yaml", 1, 1, "file", "error", "clients", f"this is not a key set in JSON: {error}")]
-    return problems(list(_bounds(project, named)), clients)
+    found = problems(list(_bounds(project, named)), clients)
+    # of a broken engine.yaml nothing is known: that a caller is not there only follows
+    unread = any(problem.path.startswith("clients") or problem.file == "engine.yaml" for problem in errors)
+    return [
+        problem
+        for problem in found
+        if not (unread and problem.code == "unknown-client") and not (skip_env and problem.path.endswith(".auth"))
+    ]
 
 
 def _has_webhook(definition: PipelineDefinition) -> bool:

@@ -87,6 +87,8 @@ def _concerns(problem: Problem, project: Project, chosen: Sequence[PipelineDefin
     """Tell whether *problem* lies in what the chosen pipelines need."""
     if problem.file in {one.origin.file for one in chosen} | {"engine.yaml", ".env"}:
         return True
+    if any(one.origin.concerned(problem) for one in chosen):
+        return True
     for name in {name for one in chosen for name in _used(one)}:
         found = project.connections.get(name)
         # a connection with an error is not loaded, so its file is not known, but its place is
@@ -96,10 +98,9 @@ def _concerns(problem: Problem, project: Project, chosen: Sequence[PipelineDefin
 
 
 def _used(definition: PipelineDefinition) -> list[str]:
-    uses = [target.use for target in definition.targets]
-    if definition.source:
-        uses.append(definition.source.use)
-    return [use.connection for use in uses if use.connection]
+    from engine.compiler.facts import connections_of
+
+    return connections_of(definition)
 
 
 def _file(session: Session, name: str) -> Path:

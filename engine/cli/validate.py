@@ -42,7 +42,7 @@ def validate(session: Session, paths: tuple[Path, ...], form: str, strict: bool,
     gc.disable()  # looking for cycles in what is loaded, and stays, would be a fifth of the time
     try:
         project, problems = session.load(chosen, skip_env=skip_env)
-        problems = sorted({*problems, *webhook_problems(project, problems)})
+        problems = sorted({*problems, *webhook_problems(project, problems, skip_env)})
     finally:
         gc.enable()
     problems = [problem for problem in problems if _told(problem.file, chosen, project.tables)]

@@ -76,12 +76,14 @@ class Reading:
         found = [*self._catalog.kind("settings").explain(value), *settings.rules(value)]
         written = [finding for finding in found if finding.path not in variables]
         shape = self._catalog.kind("settings").shape
-        self.problems += problems(document, [*resolved.findings, *written], resolved, shape)
+        told = list(problems(document, [*resolved.findings, *written], resolved, shape))
+        self.problems += told
         for finding in found:
             if finding.path in variables:
                 name, fact = variables[finding.path], finding.said("its value")
                 self.problems.append(Problem(name, 1, 1, finding.code, "error", "", fact, finding.hint))
-        broken = bool(found or resolved.findings or document.problems)
+        # what --skip-env excuses breaks nothing
+        broken = bool(told or document.problems or any(finding.path in variables for finding in found))
         return settings.finished({} if broken else value, self._catalog)
 
     def _with_dotenv(self, environ: Mapping[str, str]) -> dict[str, str]:

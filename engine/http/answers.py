@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from aiohttp import web
 
@@ -35,13 +35,13 @@ class Answer:
     status: int
     outcome: WebhookOutcome
     body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     id: str | None = None
     reason: str = ""
     close: bool = False
     """The rest of what the caller sends is not read."""
     plain: bool = False
-    """Good, and short JSON."""
+    """Short JSON with no header of its own."""
 
 
 class Refusal(Exception):
@@ -52,9 +52,19 @@ class Refusal(Exception):
         self.answer = answer
 
 
+_JSON = {"Content-Type": "application/json"}
+_quoted = json.JSONEncoder(ensure_ascii=True).encode
+
+
 def ok(status: int, outcome: WebhookOutcome, body: Mapping[str, Any], id: str | None = None) -> Answer:
     """Make a good answer in JSON."""
-    return Answer(status, outcome, _json(body), {"Content-Type": "application/json"}, id, plain=True)
+    return Answer(status, outcome, _json(body), _JSON, id)
+
+
+def taken(outcome: Literal["accepted", "duplicate"], id: str) -> Answer:
+    """Answer a call whose entry is on disk, or was there already."""
+    status, said = (202, '"accepted": 1') if outcome == "accepted" else (200, '"duplicate": true')
+    return Answer(status, outcome, f'{{{said}, "id": {_quoted(id)}}}'.encode(), _JSON, id, plain=True)
 
 
 def plain(text: str) -> Answer:
@@ -71,14 +81,14 @@ def refuse(status: int, outcome: WebhookOutcome, reason: str, **more: Any) -> Re
 def unauthorized(reason: str) -> Refusal:
     """Refuse: an unknown path, a wrong method and bad credentials read the same."""
     refusal = refuse(401, "unauthorized", reason)
-    refusal.answer.headers["WWW-Authenticate"] = "Webhook"
+    refusal.answer.headers = {**refusal.answer.headers, "WWW-Authenticate": "Webhook"}
     return refusal
 
 
 def later(status: int, outcome: WebhookOutcome, reason: str, seconds: float) -> Refusal:
     """Refuse for now: the sender may come again after *seconds*."""
     refusal = refuse(status, outcome, reason)
-    refusal.answer.headers["Retry-After"] = str(max(1, math.ceil(seconds)))
+    refusal.answer.headers = {**refusal.answer.headers, "Retry-After": str(max(1, math.ceil(seconds)))}
     return refusal
 
 
@@ -135,7 +145,7 @@ def _json(value: Any) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A short good answer as it goes over the wire, of which there are many: the connection sends it as it is."""
+    """A short answer as it goes over the wire, of which there are many: the connection sends it as it is."""
 
     status: int
     wire: bytes
@@ -150,7 +160,7 @@ _HTTP_1_1 = (1, 1)
 
 
 def written(answer: Answer, request: web.BaseRequest, now: float) -> Written | None:
-    """Write an answer that ``ok`` made to a call like most; None where HTTP asks for more than that."""
+    """Write an answer that ``taken`` made to a call like most; None where HTTP asks for more than that."""
     usual = answer.plain and not answer.close and request.method == "POST"
     if not usual or request.version != _HTTP_1_1 or not request.keep_alive:
         return None

@@ -139,7 +139,7 @@ def _media(kind: str) -> Media | None:
 def text_of(body: bytes, charset: str) -> str:
     """Return the body as text, without a byte order mark. Raises Refusal when it is not what it says."""
     try:
-        return body.decode("utf-8-sig" if charset == "utf-8" else charset)
+        return body.decode().removeprefix("\ufeff") if charset == "utf-8" else body.decode(charset)
     except UnicodeDecodeError as error:
         detail = f"the body is not {charset} (byte {error.start})"
         raise refuse(400, "unreadable", detail, detail=detail) from None

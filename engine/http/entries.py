@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -46,10 +47,11 @@ class Received(NamedTuple):
 
 def received(call: Call, credentials: frozenset[str], client: str | None, now: datetime) -> Received:
     """Make what is stored; a call without a body has its query as one. Raises Refusal for a body nobody reads."""
+    dropped = _dropped(credentials)
     kept = {
         name: values[0] if len(values) == 1 else ", ".join(values)
         for name, values in call.headers.items()
-        if name not in _NEVER_KEPT and name not in credentials
+        if name not in dropped
     }
     pairs = [pair for pair in call.query if pair[0].lower() not in credentials] if call.query else []
     at = now.isoformat(timespec="milliseconds")
@@ -57,6 +59,11 @@ def received(call: Call, credentials: frozenset[str], client: str | None, now: d
         return Received(call, client, at, kept, dict(pairs), "form", urlencode(pairs), True)
     media, charset = media_of(call.headers)
     return Received(call, client, at, kept, dict(pairs), media, text_of(call.body, charset), False)
+
+
+@cache
+def _dropped(credentials: frozenset[str]) -> frozenset[str]:
+    return _NEVER_KEPT | credentials
 
 
 def accept(bound: Bound, heard: Received, body: Any) -> NewEntry:

@@ -39,9 +39,12 @@ class Route:
     why: str = ""
     """Of a route that leads nowhere: the reason for the log."""
     pipelines: tuple[str, ...] = field(init=False)
+    may_be_empty: bool = field(init=False)
+    """A call without a body still means something: it starts runs."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pipelines", tuple(dict.fromkeys(bound.pipeline for bound in self.bounds)))
+        object.__setattr__(self, "may_be_empty", all(bound.plan.runs for bound in self.bounds))
 
 
 class Routes:

@@ -156,9 +156,10 @@ class Webhooks:
             raise answers.later(503, "unavailable", str(error), _FULL) from None
         except StoreError as error:
             raise answers.later(503, "unavailable", str(error), _FULL) from None
-        if any(fresh for _, fresh in kept):
-            return answers.ok(202, "accepted", {"accepted": 1, "id": kept[0][0]}, kept[0][0])
-        return answers.ok(200, "duplicate", {"duplicate": True, "id": kept[0][0]}, kept[0][0])
+        for _, fresh in kept:
+            if fresh:
+                return answers.taken("accepted", kept[0][0])
+        return answers.taken("duplicate", kept[0][0])
 
     async def _reply(self, bound: Bound, entry: NewEntry) -> Answer:
         respond = bound.plan.respond or {}
@@ -176,7 +177,7 @@ class Webhooks:
 
 def _prepare(route: Route, heard: Received) -> list[NewEntry] | Answer:
     """Parse and check, once for all pipelines; what is right for one and wrong for another is wrong."""
-    body = heard.parse(optional=all(bound.plan.runs for bound in route.bounds))
+    body = heard.parse(optional=route.may_be_empty)
     answer = challenge.after(route, body)
     return answer if answer is not None else [accept(bound, heard, body) for bound in route.bounds]
 
@@ -201,7 +202,8 @@ def _event(request: web.BaseRequest, note: _Note, answer: Answer, seconds: float
 
 
 def _printable(text: str, most: int = _LONGEST) -> str:
-    text = text[:most]
+    if len(text) > most:
+        text = text[:most]
     return text if text.isprintable() else "".join(one if one.isprintable() else "?" for one in text)
 
 

@@ -51,8 +51,17 @@ class _Ends:
     """The opened targets and asking steps of one call at a time."""
 
     stack: AsyncExitStack
-    deliveries: Mapping[str, Delivery]
-    asked: Mapping[str, Asked]
+    names: dict[str, Any]
+    """What the ends see of the call that has them now."""
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+
+    def turn(self, frame: Frame) -> None:
+        """Show them the next call: nothing of the one before may go with it."""
+        self.names.clear()
+        self.names.update(_names(frame))
+        for delivery in self.deliveries.values():
+            delivery.line.run = str(frame.run["id"])
 
 
 @dataclass(slots=True)
@@ -109,6 +118,7 @@ class Answering:
     @asynccontextmanager
     async def _ends(self, frame: Frame) -> AsyncIterator[_Ends]:
         ends = self._idle.pop() if self._idle else await self._open(frame)
+        ends.turn(frame)
         try:
             yield ends
         except BaseException:
@@ -126,10 +136,13 @@ class Answering:
             Shared(name, None, None, None), Resilience(), name, run, runtime.emit, runtime.random, runtime.clock
         )
 
-        def note(level: Any, code: str, message: str) -> None:
-            runtime.emit(Noted(name, run, level, code, runtime.redact(message)))
+        ends = _Ends(stack, _names(frame))
 
-        context = Context(name, runtime.project, runtime.roots, _names(frame), note=note, egress=runtime.egress)
+        def note(level: Any, code: str, message: str) -> None:
+            now = str(ends.names["run"]["id"])
+            runtime.emit(Noted(name, now, level, code, runtime.redact(message)))
+
+        context = Context(name, runtime.project, runtime.roots, ends.names, note=note, egress=runtime.egress)
         opener = Opener(self.pipeline, Position(""), None, runtime.connect(stack), line, context, stack)
         letters = Letters(self.pipeline, run, lambda: "", runtime.redact)
         deliveries = {}
@@ -141,7 +154,8 @@ class Answering:
                 deliveries[plan.id] = Delivery(
                     target, own, bool(plan.key), runtime.random, note, letters.covering(plan.id)
                 )
-            return _Ends(stack, deliveries, await opener.asked())
+            ends.deliveries, ends.asked = deliveries, await opener.asked()
+            return ends
         except BaseException:
             await stack.aclose()
             raise

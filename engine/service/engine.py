@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from engine.http.listener import Listener
 from engine.runtime.housekeeping import limits, tidy
 from engine.runtime.request import Request, Stop
 from engine.runtime.runner import Run, Runtime
+from engine.service.control import Control
 from engine.service.difference import Difference, difference
 from engine.service.firing import Firing
 from engine.service.generation import Generation, generation
@@ -43,6 +44,7 @@ class Engine:
     """Hears which pipelines there are, and which of them are paused."""
     listener: Listener | None = None
     reloader: Reloader | None = None
+    control: Control | None = None
     pauses: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     supervisor: Supervisor = field(init=False)
     scheduler: Scheduler = field(init=False)
@@ -184,10 +186,14 @@ class Engine:
                 self.told(CircuitChanged("", "", name, "closed"))
         return changed
 
-    async def close_listener(self, seconds: float) -> None:
-        """Take no more calls, and answer those that came."""
+    async def stop(self, seconds: float) -> None:
+        """Take nothing more, and finish within *seconds* what is under way, or give it back."""
+        ending: list[Awaitable[object]] = [self.supervisor.stop(seconds)]
         if self.listener is not None:
-            await self.listener.close(seconds)
+            ending.append(self.listener.close(seconds))
+        if self.control is not None:
+            ending.append(self.control.finish(seconds))
+        await asyncio.gather(*ending)
 
     # what goes on by itself
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.errors import CircuitOpen, ConnectorError, RecordError
+from engine.errors import CircuitOpen, ConnectorError, DefinitionError, RecordError
 from engine.events import Noted
 from engine.http.answers import Reply
 from engine.http.routes import Bound
@@ -39,17 +39,20 @@ class Replies:
 
     async def reply(self, bound: Bound, body: Mapping[str, Any]) -> Reply:
         """Work one call and make its answer. Raises CancelledError when the caller's deadline is over."""
-        answering = await self._answering(bound.pipeline)
-        frame = self._frame(answering.pipeline, bound, body)
+        answering, run = await self._answering(bound.pipeline), new_id()
         try:
+            frame = self._frame(answering.pipeline, bound, body, run)
             records = records_of(body, bound.plan)
             outcome = await answering.answer(records, meta_of(body), frame)
             return _failed(outcome) if outcome.refused else self._made(bound, frame, outcome)
+        except DefinitionError as error:  # what the call gives for the params is wrong
+            wrong = [Refused(one.code, self.runtime.redact(one.message), one.path) for one in error.problems]
+            return _refusal(422, "rejected", wrong)
         except RecordError as error:
             return _refusal(422, "rejected", [Refused(error.code, self.runtime.redact(error.message), error.where)])
         except (ConnectorError, CircuitOpen, OSError) as error:
-            name, run = bound.pipeline, str(frame.run["id"])
-            self.runtime.emit(Noted(name, run, "error", "reply", self.runtime.redact(f"not answered: {error}")))
+            told = self.runtime.redact(f"not answered: {error}")
+            self.runtime.emit(Noted(bound.pipeline, run, "error", "reply", told))
             detail = "what this call needs cannot be reached now; try again"
             return Reply(503, {**PROBLEM, "Retry-After": "5"}, _body(503, "unavailable", detail))
 
@@ -63,12 +66,12 @@ class Replies:
             return made
         return known
 
-    def _frame(self, pipeline: Pipeline, bound: Bound, body: Mapping[str, Any]) -> Frame:
+    def _frame(self, pipeline: Pipeline, bound: Bound, body: Mapping[str, Any], id: str) -> Frame:
         now = self.runtime.now()
         around = {key: value for key, value in body.items() if key not in ("raw", "media", "trigger")}
         trigger = {"id": bound.plan.id, "type": "webhook", **around}
         params = pipeline.check_params(bound.plan.params({"trigger": trigger}))
-        run = {"id": new_id(), "pipeline": pipeline.name, "started": now.astimezone(UTC).isoformat()}
+        run = {"id": id, "pipeline": pipeline.name, "started": now.astimezone(UTC).isoformat()}
         local: datetime = now.astimezone(pipeline.timezone)
         return Frame(params, {**trigger, "params": params}, run, pipeline.vars, local, pipeline.timezone)
 

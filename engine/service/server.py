@@ -96,7 +96,8 @@ async def _start(project: Project, engine: Engine, observers: Observers, stack: 
     await engine.scheduler.look()
     admin = AdminListener(observers.ports(), AdminSettings.of(settings.get("admin") or {}, settings.get("metrics")))
     await admin.open(stack)
-    await Control(engine, store, engine.told).open(stack, store_path(project))
+    engine.control = Control(engine, store, engine.told)
+    await engine.control.open(stack, store_path(project))
     run(engine.scheduler.work(), "scheduler")
     run(engine.supervisor.work(), "supervisor")
     run(engine.probe(), "probe")
@@ -172,16 +173,13 @@ async def _end(engine: Engine, observers: Observers, signals: Signals, code: int
     observers.health.closing = True
     at_once = code != 0 or signals.now.is_set()
     seconds = AT_ONCE if at_once else float(engine.generation.project.settings.get("drain", DRAIN))
-    closing = asyncio.create_task(engine.close_listener(seconds))
-    stopping = asyncio.create_task(engine.supervisor.stop(seconds))
+    stopping = asyncio.create_task(engine.stop(seconds))
     hurry = asyncio.create_task(signals.now.wait())
-    both = asyncio.gather(closing, stopping, return_exceptions=True)
-    either: list[asyncio.Future[Any]] = [both, hurry]
-    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    if not both.done():
+    await asyncio.wait({stopping, hurry} if not at_once else {stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.done():
+        stopping.cancel()
         await engine.supervisor.stop(0.0)
-        both.cancel()
     hurry.cancel()
     with suppress(asyncio.CancelledError):
-        await both
+        await stopping
     return code

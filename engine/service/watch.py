@@ -48,9 +48,10 @@ class Pace:
 async def changes(
     root: Path, also: Also, stop: asyncio.Event, pace: Pace | None = None, note: Note | None = None
 ) -> AsyncGenerator[Footprint, None]:
-    """Yield a new footprint after anything the project is made of changed and then stood still; end with *stop*.
+    """Yield a footprint at once, and a new one after anything the project is made of changed and then stood still.
 
-    *note* is told, once, when there are no events to be had.
+    The first one is taken when it listens already: whoever compares it with an older one of its own misses nothing.
+    Ends with *stop*. *note* is told, once, when there are no events to be had.
     """
     pace = pace or Pace()
     look = _Look(root, also, stop, pace)
@@ -58,6 +59,8 @@ async def changes(
     try:
         seen = await look.once()
         await ears.turn(seen)
+        seen = await look.once()
+        yield seen
         while not stop.is_set():
             await first(pace.poll, ears.heard, stop)
             heard = ears.heard.is_set()

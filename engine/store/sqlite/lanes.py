@@ -25,12 +25,21 @@ def make(connection: sqlite3.Connection, lanes: Iterable[str], now: float) -> No
 
 def finish(connection: sqlite3.Connection, lane: str, numbers: Iterable[int], at: str) -> None:
     """Remove entries of *lane*; their dedupe texts stay known."""
-    for number in numbers:
-        gone = connection.execute(
-            "DELETE FROM entries WHERE seq = ? AND lane = ? RETURNING scope, dedupe", (number, lane)
-        ).fetchall()
-        if gone and gone[0][1] is not None:
-            connection.execute("UPDATE dedupe SET done = ? WHERE scope = ? AND dedupe = ?", (at, *gone[0]))
+    # two statements however many there are: after each one this thread waits for the interpreter again
+    named = {"lane": lane, "numbers": str(list(numbers)), "at": at}
+    if named["numbers"] == "[]":
+        return
+    connection.execute(
+        """
+        UPDATE dedupe SET done = :at FROM entries
+        WHERE entries.seq IN (SELECT value FROM json_each(:numbers)) AND entries.lane = :lane
+          AND dedupe.scope = entries.scope AND dedupe.dedupe = entries.dedupe
+        """,
+        named,
+    )
+    connection.execute(
+        "DELETE FROM entries WHERE seq IN (SELECT value FROM json_each(:numbers)) AND lane = :lane", named
+    )
 
 
 class Wanted(NamedTuple):

@@ -15,16 +15,16 @@ HOOK = "pipeline: {name}\ntriggers: [{{webhook: {{path: {path}, {who}}}}}]\ntarg
 def said(tmp_path):
     """Write pipelines and give what the command says of them, and the modules it loaded."""
 
-    def run(*pipelines, settings="engine: 1\n"):
+    def run(*pipelines, settings="engine: 1\n", options=()):
         (tmp_path / "pipelines").mkdir(exist_ok=True)
         (tmp_path / "engine.yaml").write_text(settings)
         for number, text in enumerate(pipelines):
             (tmp_path / f"pipelines/{number}.yaml").write_text(text)
         code = (
-            "import sys; from engine.cli.main import main; main(['validate', '--format', 'json']);"
+            "import sys; from engine.cli.main import main; main(['validate', '--format', 'json', *sys.argv[1:]]);"
             "print(sorted({name.split('.')[0] for name in sys.modules} & {'aiohttp', 'jwt', 'croniter'}))"
         )
-        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-c", code, *options], cwd=tmp_path, capture_output=True, text=True, check=True)
         text, _, loaded = done.stdout.rstrip().rpartition("\n")
         return [(p["file"], p["line"], p["code"]) for p in json.loads(text)["problems"]], loaded
 
@@ -62,3 +62,21 @@ def test_what_listens_is_loaded_only_for_webhooks(said):
     timed = "pipeline: a\ntriggers: [{cron: 0 5 * * *}]\nsource: {inline: {rows: []}}\ntarget: {console: {}}\n"
     assert said(timed)[1] == "[]"
     assert "aiohttp" not in said(hook("a", "/a"))[1]
+
+
+KEYED = "engine: 1\nclients: {shop: {api_keys: ['${secret:shop}']}}\n"
+
+
+def test_a_secret_that_is_missing_is_one_problem_not_one_for_each_webhook(said):
+    found, _ = said(hook("a", "/a", "clients: [shop]"), settings=KEYED)
+    assert found == [("engine.yaml", 2, "missing-secret")]
+
+
+def test_skip_env_excuses_the_secrets_of_callers(said):
+    assert said(hook("a", "/a", "clients: [shop]"), settings=KEYED, options=["--skip-env"])[0] == []
+
+
+def test_skip_env_still_finds_what_needs_no_secret(said):
+    """The control."""
+    found, _ = said(hook("a", "/a", "clients: [shopp]"), settings=KEYED, options=["--skip-env"])
+    assert found == [("pipelines/0.yaml", 2, "unknown-client")]

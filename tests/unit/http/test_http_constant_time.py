@@ -44,7 +44,6 @@ ALLOWED = {
     "len(key) != 32",
     "key == name",
     "key != 'header'",
-    "name not in credentials",
     "key in found",
     "pair[0].lower() not in credentials",
 }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from engine.http import signatures
 from engine.http.call import Call
 from engine.http.signatures import sign, signature_check
 
@@ -241,3 +242,14 @@ def test_options_that_protect_nothing_are_refused(options: dict[str, Any], says:
     with pytest.raises(ValueError) as caught:
         signature_check(options)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha384", "sha512", "md5"])
+@pytest.mark.parametrize("length", [1, 20, 63, 64, 65, 127, 128, 129, 500])
+def test_the_keyed_digest_is_the_librarys(algorithm: str, length: int) -> None:
+    """Keys shorter than, as long as and longer than a block; the second use is as the first."""
+    key, content = bytes(number % 251 for number in range(length)), b"body \x00\xff" * 50
+    digest_of = signatures._keyed(key, algorithm)
+    wanted = [hmac.digest(key, content, algorithm), hmac.digest(key, b"", algorithm)]
+    assert [digest_of(content), digest_of(b"")] == wanted
+    assert digest_of(content) == wanted[0]
