@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from engine.compiler.compile import compile_pipeline, compile_remote
+from engine.compiler.compile import compile_remote
+from engine.compiler.compiled import Compiled
 from engine.definition.model import Project
 from engine.errors import StoreError, Unavailable
 from engine.events import Emit, Noted
@@ -33,16 +34,14 @@ class App:
     project: Project
     store: Store
     runtime: Runtime
-    _compiled: dict[str, Pipeline] = field(default_factory=dict)
+    compiled: Compiled = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.compiled = Compiled(self.project)
 
     def pipeline(self, name: str) -> Pipeline:
         """Return a compiled pipeline. Raises Unavailable when there is none, or a driver is missing."""
-        if name not in self._compiled:
-            definition = self.project.pipelines.get(name)
-            if definition is None:
-                raise Unavailable(f"no pipeline '{name}'; `engine list` shows those there are")
-            self._compiled[name] = compile_pipeline(self.project, definition)
-        return self._compiled[name]
+        return self.compiled.pipeline(name)
 
     async def run(self, name: str, request: Request, stop: asyncio.Event) -> RunResult:
         """Run a pipeline once. Raises DefinitionError for wrong params, Unavailable, StoreError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -105,7 +106,14 @@ class Serve:
         session = self.session
         if not session.root.is_dir():
             raise click.UsageError(f"the project folder {session.root} does not exist")
-        project, found = load(session.root.resolve(), environ=session.environ())
+        first = self.project is None
+        if first:
+            gc.disable()  # looking for cycles in what is loaded, and stays, would be a third of the time
+        try:
+            project, found = load(session.root.resolve(), environ=session.environ())
+        finally:
+            if first:
+                gc.enable()
         # a secret of a file that is broken now is still in use: what was masked once stays masked
         self._secrets |= project.secrets
         session.out.mask = session.err.mask = Redactor(frozenset(self._secrets))

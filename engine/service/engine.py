@@ -13,7 +13,7 @@ from engine.definition.model import Project
 from engine.errors import StoreError, StoreFailed, StoreFull, Unavailable
 from engine.events import CircuitChanged, Emit, Noted, StoreChanged, Tell, Told
 from engine.http.listener import Listener
-from engine.runtime.housekeeping import limits, tidy
+from engine.runtime.housekeeping import STEP, limits, tidy
 from engine.runtime.request import Request, Stop
 from engine.runtime.runner import Run, Runtime
 from engine.service.control import Control
@@ -24,13 +24,15 @@ from engine.service.pauses import pause, paused, resume
 from engine.service.reload import Reloader
 from engine.service.replies import Replies
 from engine.service.scheduler import Scheduler
-from engine.service.supervisor import Supervisor
+from engine.service.supervisor import BREATH, Supervisor
 from engine.service.surroundings import surroundings
 from engine.store.base import FIRST, RunRow, Where
 
 PROBE = 2.0
 """Seconds between looks whether the store still takes something new."""
 TIDY = 600.0
+GULP = 5
+"""Steps of removing old history at one go; between two others write."""
 
 
 @dataclass(slots=True)
@@ -215,7 +217,9 @@ class Engine:
         """Remove old history in small steps, now and then."""
         while True:
             try:
-                await tidy(self.runtime.store, limits(retention(), datetime.now(UTC)))
+                # a busy engine makes as much history in ten minutes as it then has to remove
+                while await tidy(self.runtime.store, limits(retention(), datetime.now(UTC)), GULP) >= GULP * STEP:
+                    await asyncio.sleep(BREATH)
             except StoreError as error:
                 self.told(Noted("", "", "warning", "retention", f"old history was not removed: {error}"))
             await asyncio.sleep(TIDY)

@@ -218,6 +218,10 @@ class Firings:
             job = _Job(entry, Firing.read(entry))
             await self._done(job, f"the process died {GIVEN_UP} times while this run was the first in line", "error")
 
+    def rest(self) -> None:
+        """Begin nothing more; what runs comes to its end."""
+        self.stop.set()
+
     def halt(self, status: RunStatus) -> None:
         """Begin nothing more, and end what runs at its next batch boundary."""
         self.stop.set()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.compiler.compile import compile_pipeline, compile_remote, compile_starts, fingerprint, overlap_of
+from engine.compiler.compile import compile_remote, compile_starts, fingerprint, overlap_of
+from engine.compiler.compiled import Compiled
 from engine.compiler.facts import connections_of
 from engine.compiler.webhooks import compile_clients
 from engine.definition.model import PipelineDefinition, Project
-from engine.errors import Unavailable
 from engine.http.routes import Bound, Routes
 from engine.pipeline import AfterPlan, Overlap, Pipeline, Remote, TimerPlan, WebhookPlan
 
@@ -38,16 +38,11 @@ class Generation:
     project: Project
     cards: Mapping[str, Card]
     routes: Routes
-    _compiled: dict[str, Pipeline] = field(default_factory=dict)
+    compiled: Compiled
 
     def pipeline(self, name: str) -> Pipeline:
         """Return a compiled pipeline. Raises Unavailable when there is none, or a driver is missing."""
-        if name not in self._compiled:
-            definition = self.project.pipelines.get(name)
-            if definition is None:
-                raise Unavailable(f"no pipeline '{name}'; `engine list` shows those there are")
-            self._compiled[name] = compile_pipeline(self.project, definition)
-        return self._compiled[name]
+        return self.compiled.pipeline(name)
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -83,13 +78,9 @@ def generation(project: Project, before: Generation | None = None) -> Generation
     made = (_card(project, one, before) for one in project.pipelines.values())
     cards = {card.name: card for card in made}
     routes = Routes(_bounds(cards.values()), compile_clients(project))
-    compiled = {} if before is None else before._compiled
-    kept = {
-        name: pipeline
-        for name, pipeline in compiled.items()
-        if name in cards and cards[name].fingerprint == pipeline.fingerprint
-    }
-    return Generation(project, cards, routes, kept)
+    known = Compiled(project) if before is None else before.compiled
+    compiled = known.follow(project, {name: card.fingerprint for name, card in cards.items()})
+    return Generation(project, cards, routes, compiled)
 
 
 def _card(project: Project, one: PipelineDefinition, before: Generation | None) -> Card:

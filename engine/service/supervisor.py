@@ -34,6 +34,8 @@ class _Worker:
     fingerprint: str
     task: asyncio.Task[None]
     halt: Callable[[RunStatus], None]
+    rest: Callable[[], None] | None = None
+    """Begin nothing more; None: it is one piece of work, and halted."""
     ends: bool = False
     """It was told to end."""
 
@@ -97,7 +99,7 @@ class Supervisor:
         fingerprint = generation.cards[name].fingerprint
         if rest == LANE:
             firings = Firings(self.runtime, name, lambda: self.generation.pipeline(name), self._followers, self.running)
-            self._add(lane, "", firings.work(), firings.halt)
+            self._add(lane, "", firings.work(), firings.halt, firings.rest)
         elif rest == REPLAY:
             stop = Stop()
             self._add(lane, fingerprint, self._replay(name, stop), stop.halt)
@@ -106,10 +108,15 @@ class Supervisor:
             self._add(lane, fingerprint, session.work(), session.stop.halt)
 
     def _add(
-        self, lane: str, fingerprint: str, work: Coroutine[Any, Any, None], halt: Callable[[RunStatus], None]
+        self,
+        lane: str,
+        fingerprint: str,
+        work: Coroutine[Any, Any, None],
+        halt: Callable[[RunStatus], None],
+        rest: Callable[[], None] | None = None,
     ) -> None:
         task = asyncio.create_task(work, name=f"lane {lane}")
-        self._workers[lane] = _Worker(lane, fingerprint, task, halt)
+        self._workers[lane] = _Worker(lane, fingerprint, task, halt, rest)
 
     async def _replay(self, name: str, stop: Stop) -> None:
         """Send dead letters in again that were set to be replayed; what cannot be now waits."""
@@ -180,9 +187,13 @@ class Supervisor:
                 self._end(worker, "success")
 
     def rest(self, pipeline: str) -> None:
-        """End what works a pipeline that was paused."""
+        """End what works a pipeline that was paused; a run that goes on comes to its end."""
         for lane, worker in self._workers.items():
-            if lane.partition("/")[0] == pipeline and worker.fingerprint:
+            if lane.partition("/")[0] != pipeline:
+                continue
+            if worker.rest is not None:
+                worker.rest()
+            else:
                 self._end(worker, "success")
 
     def _end(self, worker: _Worker, status: RunStatus) -> None:
