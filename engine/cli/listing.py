@@ -11,6 +11,7 @@ import click
 
 from engine.cli.commands import Command
 from engine.cli.groups import counted, groups, of_template, title, together
+from engine.cli.names import read_from
 from engine.cli.session import Session, pass_session, unknown
 from engine.cli.table import Cell, table
 from engine.cli.upcoming import Paused, next_firing, next_text, paused, paused_text
@@ -57,7 +58,7 @@ def _brief(one: PipelineDefinition) -> dict[str, Any]:
         "pipeline": one.name,
         "description": one.description,
         "enabled": one.enabled,
-        "source": _used(one.source.use) if one.source else "params",
+        "source": _used(one.source.use) if one.source else read_from(one),
         "targets": [_used(target.use) for target in one.targets],
         "triggers": [trigger_text(trigger) for trigger in one.triggers],
         "labels": one.labels,
@@ -85,7 +86,7 @@ def _row(
     first, origins = group[0], [one.origin for one in group]
     free = {id(one.triggers): one for one in group if one.name not in held}
     slots = [at for one in free.values() if (at := next_firing(project, one, now)) is not None]
-    reads = [_used(one.source.use) if one.source else "params" for one in group]
+    reads = [_used(one.source.use) if one.source else read_from(one) for one in group]
     sends = [", ".join(dict.fromkeys(_used(target.use) for target in one.targets)) for one in group]
     return [
         Cell(title(first.name, group), "strong" if any(one.enabled for one in group) else "detail"),

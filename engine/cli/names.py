@@ -43,10 +43,17 @@ def _connections(definition: PipelineDefinition) -> dict[str, str]:
     return found
 
 
+def read_from(definition: PipelineDefinition) -> str:
+    """Say where records come from: a connection, a connector, the webhook, or the run's params."""
+    if definition.source is not None:
+        use = definition.source.use
+        return use.connection or use.connector
+    return "webhook" if any("webhook" in trigger for trigger in definition.triggers) else "params"
+
+
 def drawn(definition: PipelineDefinition | None) -> Mapping[str, str]:
     """Return the names for the progress: by target id, and ``source``."""
     if definition is None:
         return {}
-    source = definition.source
-    called = {"source": (source.use.connection or source.use.connector) if source else "params"}
+    called = {"source": read_from(definition)}
     return called | dict(names_of(definition).targets)
