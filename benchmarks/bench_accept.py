@@ -207,35 +207,53 @@ class Round:
     each: float
     p50: float
     p99: float
+    busy: float
+    """Seconds of the server's processors a call, all its threads: what other programs cannot take away."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that serves."""
+
+    pid: int
+    port: int
+
+    def seconds(self) -> float:
+        """Give the processor time it took so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def served(kind: str, folder: Path) -> Iterator[int]:
+def served(kind: str, folder: Path) -> Iterator[Server]:
     command = [sys.executable, __file__, "serve", kind, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield int(process.stdout.readline())
+        yield Server(process.pid, int(process.stdout.readline()))
         process.communicate("")
 
 
-def asked(port: int, turn: str) -> Round:
-    command = [sys.executable, __file__, "call", str(port), turn]
-    return Round(**json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+def asked(server: Server, turn: str) -> Round:
+    command = [sys.executable, __file__, "call", str(server.port), turn]
+    before = server.seconds()
+    said = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return Round(**said, busy=(server.seconds() - before) / (WARM + CALLS))
 
 
 def compare(report: Report, folder: Path) -> None:
     """Ask both in turn, print what each did and the ratio."""
     rounds: dict[str, list[Round]] = {kind: [] for kind in SERVERS}
     with served("bare", folder) as bare, served("engine", folder) as engine:
-        ports = {"bare": bare, "engine": engine}
+        servers = {"bare": bare, "engine": engine}
         for turn in range(ROUNDS):
             for kind in sorted(SERVERS, reverse=bool(turn % 2)):
-                rounds[kind].append(asked(ports[kind], f"{kind}{turn}"))
+                rounds[kind].append(asked(servers[kind], f"{kind}{turn}"))
     timings = {kind: Timing(tuple(one.each for one in found)) for kind, found in rounds.items()}
     report.times(timings, "call")
     for kind, found in rounds.items():
-        p50, p99 = (statistics.median(getattr(one, part) for one in found) * 1e3 for part in ("p50", "p99"))
-        print(f"  {kind:<46} {1 / timings[kind].median:>10,.0f} calls a second   p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+        p50, p99, busy = (statistics.median(getattr(one, part) for one in found) for part in ("p50", "p99", "busy"))
+        rest = f"p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms, processor {busy * 1e6:.0f} µs a call"
+        print(f"  {kind:<46} {1 / timings[kind].median:>10,.0f} calls a second   {rest}")
     # round by round: what else the machine does then slows both of a pair
     ratios = [bare.each / engine.each for bare, engine in zip(rounds["bare"], rounds["engine"], strict=True)]
     print(f"  {'rounds':<46} {' '.join(f'{ratio:.2f}' for ratio in ratios)}")

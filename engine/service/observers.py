@@ -13,6 +13,7 @@ from engine.service.cards import cards
 from engine.service.health import Health, HealthSettings, Probe
 from engine.store.base import LaneRow, Store, Where
 from engine.store.base import Page as Mark
+from engine.store.sqlite import SqliteStore, sqlite_facts
 from engine.telemetry.metrics import Metrics
 
 _RECALLED = timedelta(days=1)
@@ -27,7 +28,10 @@ class Observers:
         self._tell, self._store = tell, store
         self.probes: dict[str, Probe] = {}
         self.metrics = Metrics(self._lanes, labels, {"version": engine.__version__})
-        self.health = Health(HealthSettings.of(project.settings.get("health")), probes=self.probes)
+        self.health = Health(HealthSettings.of(project.settings.get("health")), probes=self.probes, sqlite=sqlite_facts().version)
+
+        if isinstance(store, SqliteStore):
+            store.committed = self.metrics.committed
 
     def told(self, event: Told) -> None:
         """Pass it on."""

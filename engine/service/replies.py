@@ -98,7 +98,8 @@ def _failed(outcome: Outcome) -> Reply:
 
 
 def _refusal(status: int, title: str, refused: Any) -> Reply:
-    errors = [one._asdict() for one in refused[:SHOWN]]
+    # where it stands in our files is nothing for callers
+    errors = [{"code": one.code, "message": one.message} for one in refused[:SHOWN]]
     return Reply(status, PROBLEM, {**_body(status, title, f"{len(refused)} rejected"), "errors": errors})
 
 

@@ -54,6 +54,8 @@ class SqliteStore:
         self._clock = clock
         self._owner = ""
         self._readers = Readers(path)
+        self.committed: Callable[[float], None] = lambda seconds: None
+        """Hears, in the loop, how many seconds each transaction took."""
         self._writer: Writer | None = None
         self._wakeups = Wakeups()
         self._appender = Appender(clock)
@@ -70,6 +72,7 @@ class SqliteStore:
         try:
             space = Space(self.path, self._min_free, self._reserve)
             writer = Writer(lambda: self._connect(space, unclean), space, str(self.path))
+            writer.committed = lambda seconds: self.committed(seconds)
             await writer.start()
         except BaseException:
             lock.give_back(clean=not unclean)

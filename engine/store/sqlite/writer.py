@@ -12,6 +12,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -57,6 +58,8 @@ class Writer:
         self._connection: sqlite3.Connection
         self._broken: str | None = None
         self._closing = False
+        self.committed: Callable[[float], None] = lambda seconds: None
+        """Hears, in the loop, how long each transaction took with its wait for the disk."""
 
     async def start(self) -> None:
         """Start the thread and open the connection in it; raises what opening raised."""
@@ -112,11 +115,16 @@ class Writer:
             return
         self._tell(_settle_future, self._ready, None)
         while group := self._next_group():
+            begun = time.monotonic()
             self._run_group(group)
-            if not self._tell(_resolve, group):
+            if not self._tell(self._wake, group, time.monotonic() - begun):
                 break
         self._connection.close()
         self._tell(_settle_future, self._ended, None)
+
+    def _wake(self, group: Sequence[_Item], seconds: float) -> None:
+        _resolve(group)
+        self.committed(seconds)
 
     def _tell(self, call: Callable[..., None], *args: Any) -> bool:
         """Call in the loop; give False where the loop is gone, so that the thread ends too."""
