@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from engine.events import Noted
 from engine.http.addresses import address_of
 from engine.http.guard import Server, Watch
 from engine.http.limits import Crowd
+from engine.http.sockets import Socket, Where
 
 Page = tuple[int, bytes, str]
 """Status, body and content type."""
@@ -101,17 +101,12 @@ class AdminListener:
     def __init__(self, ports: AdminPorts, settings: AdminSettings) -> None:
         self._ports = ports
         self._settings = settings
-        self._socket: asyncio.Server | None = None
-        self._server: Server | None = None
+        self._socket = Socket(Where("admin", "admin", settings.address, settings.port, settings.tls))
 
     @property
     def address(self) -> str:
         """Where it listens, with the real port."""
-        if self._socket is None or not self._socket.sockets:
-            raise Unavailable("the admin listener is not open")
-        host, port = self._socket.sockets[0].getsockname()[:2]
-        scheme = "https" if self._settings.tls else "http"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        return self._socket.url
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Bind and listen; the end is pushed on *stack*. Raises Unavailable when the address cannot be had."""
@@ -127,29 +122,12 @@ class AdminListener:
             max_field_size=_FIELD,
             max_headers=_FIELDS,
         )
-        settings = self._settings
-        try:
-            socket = await asyncio.get_running_loop().create_server(
-                server, settings.address, settings.port, ssl=_tls(settings.tls), reuse_address=True, start_serving=False
-            )
-        except (OSError, ssl.SSLError, OverflowError) as error:
-            where = f"{settings.address}:{settings.port}"
-            raise Unavailable(f"cannot listen for admin on {where}: {error}; change admin in engine.yaml") from None
-        if not all(_local(str(one.getsockname()[0])) for one in socket.sockets):
-            socket.close()
-            raise Unavailable(f"admin.address: {settings.address} is not this machine alone; write 127.0.0.1")
-        await socket.start_serving()
-        self._socket, self._server = socket, server
+        await self._socket.open(server, _local)
         stack.push_async_callback(self.close)
 
     async def close(self) -> None:
         """Take no more connections and close; again is harmless."""
-        if self._socket is None or self._server is None:
-            return
-        socket, self._socket = self._socket, None
-        socket.close()
-        await self._server.shutdown(2.0)
-        await socket.wait_closed()
+        await self._socket.close(2.0)
 
     def _complain(self, address: str, reason: str, status: int) -> None:
         self._ports.tell(Noted("", "", "warning", "admin", f"a caller from {address or 'nowhere'}: {reason}"))
@@ -225,11 +203,3 @@ def _problem(status: int, detail: str = "") -> Page:
     """Write a refusal in the form of RFC 9457."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     return status, json.dumps(body | ({"detail": detail} if detail else {})).encode(), "application/problem+json"
-
-
-def _tls(files: Mapping[str, str] | None) -> ssl.SSLContext | None:
-    if not files:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(files["cert"], files["key"])
-    return context

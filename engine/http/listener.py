@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from engine.http.arrival import Pace
 from engine.http.guard import Server, Watch
 from engine.http.limits import Crowd
 from engine.http.routes import Routes
+from engine.http.sockets import Socket, Where
 from engine.http.webhooks import Ports, Webhooks
 
 
@@ -63,8 +62,7 @@ class Listener:
         self._webhooks = Webhooks(
             ports, routes, trusted=settings.trusted_proxies, largest=settings.largest, pace=settings.pace
         )
-        self._server: Server | None = None
-        self._socket: asyncio.Server | None = None
+        self._socket = Socket(Where("listen", "webhooks", settings.address, settings.port, settings.tls))
 
     @property
     def routes(self) -> Routes:
@@ -78,16 +76,17 @@ class Listener:
     @property
     def open_now(self) -> bool:
         """Tell whether it takes calls."""
-        return self._socket is not None
+        return self._socket.is_open
+
+    @property
+    def connections(self) -> int:
+        """Count the connections that are open now."""
+        return self._socket.connections
 
     @property
     def address(self) -> str:
         """Where it listens, with the real port."""
-        if self._socket is None or not self._socket.sockets:
-            raise Unavailable("the webhook listener is not open")
-        host, port = self._socket.sockets[0].getsockname()[:2]
-        scheme = "https" if self._settings.tls else "http"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        return self._socket.url
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Bind and listen; the end is pushed on *stack*. Raises Unavailable when the address cannot be had."""
@@ -101,36 +100,14 @@ class Listener:
             auto_decompress=False,
             access_log=None,
         )
-        loop = asyncio.get_running_loop()
-        where = f"{self._settings.address}:{self._settings.port}"
-        try:
-            tls = _tls(self._settings.tls)
-            self._socket = await loop.create_server(
-                server, self._settings.address, self._settings.port, ssl=tls, backlog=1024, reuse_address=True
-            )
-        except (OSError, ssl.SSLError, OverflowError) as error:
-            raise Unavailable(f"cannot listen for webhooks on {where}: {error}; change listen in engine.yaml") from None
-        self._server = server
+        await self._socket.open(server)
         stack.push_async_callback(self.close)
 
     async def close(self, seconds: float | None = None) -> None:
         """Take no more connections, answer what has come within *seconds*, and close; again is harmless."""
-        if self._socket is None or self._server is None:
-            return
         self._webhooks.closing = True
-        socket, self._socket = self._socket, None
-        socket.close()
-        await self._server.shutdown(self._settings.drain if seconds is None else seconds)
-        await socket.wait_closed()
+        await self._socket.close(self._settings.drain if seconds is None else seconds)
 
     def _complain(self, address: str, reason: str, status: int) -> None:
         outcome = "slow" if not status else "unreadable" if status < 500 else "failed"
         self._ports.tell(WebhookAnswered("", "", status, outcome, address, reason=reason))  # type: ignore[arg-type]
-
-
-def _tls(files: Mapping[str, str] | None) -> ssl.SSLContext | None:
-    if not files:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(files["cert"], files["key"])
-    return context

@@ -193,7 +193,7 @@ async def test_connections_of_one_address_are_counted_and_a_proxys_are_not(tmp_p
             for _, writer in held:
                 writer.close()
                 await writer.wait_closed()
-            await until(lambda: rig.listener._server is not None and not rig.listener._server.connections)
+            await until(lambda: not rig.listener.connections)
             answer = await raw(rig, head("Content-Length: 2", "Connection: close") + b"{}")
             assert b" 202 " in answer
 
