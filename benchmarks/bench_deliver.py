@@ -35,7 +35,7 @@ from benchmarks.harness import Report
 from benchmarks.receivers import make_table
 from benchmarks.served import TARGETS, Engine, memory, project, receiver, serving, wait_for
 
-ROUNDS = 1
+ROUNDS = 5
 SECONDS = 3.0
 RATE, PACED = 200, 5.0
 """Events a second for the latency, and for how long."""
@@ -129,29 +129,29 @@ class Turns:
 
 
 def show(rounds: dict[str, list[Round]]) -> None:
+    head = f"{'a second, while the load is on':<42} {'accepted':>9} {'arrived':>9}"
+    print(f"  {head} {'':<5} {'drained after':>13}   accepting")
     for kind, found in rounds.items():
         accepted, delivered, drained, p50, p99 = (
             statistics.median(getattr(one, part) for one in found)
             for part in ("accepted", "delivered", "drained", "p50", "p99")
         )
         rates = [one.delivered for one in found]
-        spread = (max(rates) - min(rates)) / statistics.median(rates) / 2
+        spread = f"±{(max(rates) - min(rates)) / statistics.median(rates) / 2:.0%}"
         print(
-            f"  {NAMES[kind]:<42} {accepted:>7,.0f} accepted/s {delivered:>7,.0f} delivered/s ±{spread:.0%}"
-            f"   drained {drained:.1f} s later   p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms"
+            f"  {NAMES[kind]:<42} {accepted:>9,.0f} {delivered:>9,.0f} {spread:<5} {drained:>11.1f} s"
+            f"   p50 {p50 * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms"
         )
 
 
 def ratios(rounds: dict[str, list[Round]]) -> None:
     """Compare round by round: what else the machine does then slows both of a pair."""
-    for kind, baseline in (("table", "bare table"), ("each", "bare each"), ("batch", "bare each")):
+    for kind, baseline in (("table", "bare table"), ("batch", "bare each"), ("each", "bare each")):
         pairs = list(zip(rounds[kind], rounds[baseline], strict=True))
         while_on = statistics.median(one.delivered / other.delivered for one, other in pairs)
         drained = statistics.median(one.both / other.both for one, other in pairs)
-        print(
-            f"  {NAMES[kind]} / {NAMES[baseline]}:   {while_on:.2f} × while the load is on, "
-            f"{drained:.2f} × until all has arrived"
-        )
+        pair = f"{NAMES[kind]:<35} vs {NAMES[baseline]:<42}"
+        print(f"  {pair} {while_on:.2f} × under load, {drained:.2f} × until all is there")
 
 
 def p(values: Sequence[float], part: float) -> str:
@@ -197,8 +197,8 @@ def compare(folder: Path) -> None:
             for kind in TARGETS:
                 accepted, arrived = turns.pace(ways[kind], shop if kind == "table" else None)
                 print(
-                    f"  {NAMES[kind]:<42} at {RATE}/s: accepted p50 {p(accepted, 0.5)} ms, p99 {p(accepted, 0.99)} ms;"
-                    f" arrived p50 {p(arrived, 0.5)} ms, p99 {p(arrived, 0.99)} ms after that"
+                    f"  {NAMES[kind] + f', {RATE} a second':<50} accepted in p50 {p(accepted, 0.5)} ms, "
+                    f"p99 {p(accepted, 0.99)}; there p50 {p(arrived, 0.5)} ms, p99 {p(arrived, 0.99)} later"
                 )
             print(f"  {'memory of the server after all rounds':<42} {memory(engine.process.pid):.0f} MB")
         with serving(served, "watched") as engine:

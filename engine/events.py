@@ -140,6 +140,17 @@ class Skipped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PromiseChanged(Event):
+    """What a pipeline promises is broken, or holds again; or nobody looks at it any more. *run* is empty."""
+
+    promise: str
+    """``fresh``, ``rejected``, ``duration``; a second one of its kind is ``fresh-2``."""
+    state: Literal["broken", "kept", "gone"]
+    reason: str = ""
+    """Empty where people need not hear of it: it was never broken."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reloaded:
     """The files changed, and the engine follows."""
 

@@ -195,6 +195,37 @@ class AfterPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class FilePlan:
+    """A trigger that files fire which appear in a folder; each starts one run."""
+
+    id: str
+    path: str
+    """The folder as it is written: relative to the project, or inside one of ``files``."""
+    pattern: str = "*"
+    settle: float = 1.0
+    """Seconds for which a file must not have changed."""
+    done: str | None = None
+    """The folder that a file is moved to after a run that went well; None: it stays."""
+    failed: str | None = None
+    """The same after one that did not."""
+    params: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    pipeline: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromisePlan:
+    """What a pipeline is to keep; a broken one is told."""
+
+    name: str
+    """``fresh`` …; a second one of the same kind is ``fresh-2``."""
+    kind: Literal["fresh", "rejected", "duration"]
+    limit: float
+    """Seconds, or a share between 0 and 1; it must stay below, ``fresh`` at most at it."""
+    text: str
+    """As it is written: ``3h``, ``< 1%``."""
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookPlan:
     """A trigger that a caller fires over HTTP; ``engine.http`` knows what its parts mean."""
 
@@ -265,6 +296,7 @@ class Pipeline:
     timers: tuple[TimerPlan, ...] = ()
     after: tuple[AfterPlan, ...] = ()
     webhooks: tuple[WebhookPlan, ...] = ()
+    files: tuple[FilePlan, ...] = ()
     overlap: Overlap = "skip"
     max_age: float | None = None
     """Seconds after which accepted work that waits becomes dead letters."""

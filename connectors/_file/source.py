@@ -85,12 +85,16 @@ class FileSource(BaseSource):
         try:
             path = self._path(self.context.names)
         except RecordError as error:
-            raise Misconfigured(f"path: {error}") from error
+            raise Misconfigured(f"path: {error.code}: {error}") from error
         if not isinstance(path, str):
             raise Misconfigured("path: this must be text, the path of a file")
         if self._of_record():
             return self._asked_for(path)
-        places = Roots(self.context.project, self.context.roots).expand(path)
+        roots = Roots(self.context.project, self.context.roots)
+        trigger = self.context.names.get("trigger") or {}
+        if trigger.get("type") == "file" and path == trigger.get("path"):
+            return [roots.place(path)]  # others gave this file its name: what is in it is no pattern
+        places = roots.expand(path)
         if not places:
             self.context.note("info", "no-files", f"no file matches {path}")
         return places

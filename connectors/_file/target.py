@@ -56,7 +56,7 @@ class FileTarget(BaseTarget):
         try:
             path = self._path(self.context.names)
         except RecordError as error:
-            raise Misconfigured(f"path: {error}") from error
+            raise Misconfigured(f"path: {error.code}: {error}") from error
         if not isinstance(path, str):
             raise Misconfigured("path: this must be text, the path of a file")
         kind = format_of(path, self._format)

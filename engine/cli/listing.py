@@ -117,7 +117,8 @@ def trigger_text(trigger: Mapping[str, Any]) -> str:
         if kind in trigger:
             value = trigger[kind]
             if isinstance(value, Mapping):
-                value = value.get("path", "")
+                path, pattern = value.get("path", ""), value.get("pattern")
+                value = f"{path.rstrip('/')}/{pattern}" if pattern else path
             said = f"{kind} {', '.join(value) if isinstance(value, list) else _span(value)}"
             between = f" {trigger['between']}" if "between" in trigger else ""
             return said + between + (f" {trigger['weekdays']}" if "weekdays" in trigger else "")
@@ -204,7 +205,10 @@ def _pipeline(session: Session, project: Project, one: PipelineDefinition) -> No
     if one.source:
         _use(session, "reads", one.source.use)
     else:
-        _facts(session, [["reads", "one record made of params"]])
+        _facts(session, [["reads", _without_source(one)]])
+    kept = [f"{key} {value}" for promise in one.promises for key, value in promise.items()]
+    if kept:
+        _facts(session, [["promises", ", ".join(kept)]])
     held = paused(session, project).get(one.name)
     row, runs, dead = _stored(session, project, one.name)
     _facts(session, _cursor(one, row))
@@ -230,6 +234,11 @@ def _pipeline(session: Session, project: Project, one: PipelineDefinition) -> No
         _facts(session, [["last run", f"{runs[0].status.replace('_', ' ')}, {started}   {look.short(runs[0].id)}"]])
     if dead:
         _facts(session, [["rejected", f"{look.number(dead)} wait   engine dead-letters list --pipeline {one.name}"]])
+
+
+def _without_source(one: PipelineDefinition) -> str:
+    hooks = [trigger["webhook"]["path"] for trigger in one.triggers if "webhook" in trigger]
+    return f"what comes by webhook: {', '.join(hooks)}" if hooks else "one record made of params"
 
 
 def _facts(session: Session, facts: Sequence[Sequence[str]]) -> None:

@@ -23,10 +23,7 @@ def pause(session: Session, names: tuple[str, ...]) -> None:
 
     It is kept in the store, over restarts too. Webhooks are accepted and wait; by hand still works.
     """
-    project = session.project()
-    for name in names:
-        session.pipeline(project, name)
-    asyncio.run(_change(project, names, True))
+    asyncio.run(_change(session, session.project(), names, True))
     _said(session, names, "paused", "resume")
 
 
@@ -45,7 +42,7 @@ def resume(session: Session, names: tuple[str, ...]) -> None:
         if name not in held and not session.quiet:
             session.err.line(f"{name} was not paused")
     if there:
-        asyncio.run(_change(project, there, False))
+        asyncio.run(_change(session, project, there, False))
         _said(session, there, "resumed", "pause")
 
 
@@ -64,16 +61,20 @@ async def _paused(session: Session, project: Project) -> frozenset[str]:
         return frozenset(await paused(store))
 
 
-async def _change(project: Project, names: tuple[str, ...], hold: bool) -> None:
+async def _change(session: Session, project: Project, names: tuple[str, ...], hold: bool) -> None:
     from engine.app import open_app
     from engine.cli.hands import server, user
     from engine.service import pauses
 
     client = await server(project)
     if client is not None:
+        # the server knows which pipelines there are: one whose file is broken now still runs as it was
         for name in names:
             await (client.pause(name, user()) if hold else client.resume(name, user()))
         return
+    if hold:
+        for name in names:
+            session.pipeline(project, name)
     at = datetime.now(UTC).isoformat(timespec="microseconds")
     async with open_app(project, emit=lambda event: None) as app:
         for name in names:

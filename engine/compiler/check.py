@@ -57,6 +57,10 @@ def _pipeline(project: Project, definition: PipelineDefinition, news: _News) -> 
         place = definition.origin.place(issue.path)
         path = dotted(issue.path)
         yield definition.origin.told(Problem(*place, issue.code, issue.severity, path, issue.message, issue.hint))
+    if definition.promises:
+        from engine.compiler.promises import check_promises
+
+        yield from map(definition.origin.told, check_promises(definition))
     if news.of(definition, "triggers", definition.triggers):
         yield from map(definition.origin.told, _triggers(project, definition))
 

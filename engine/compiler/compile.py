@@ -58,6 +58,7 @@ def compile_pipeline(project: Project, definition: PipelineDefinition) -> Pipeli
         timers=starts.timers,
         after=starts.after,
         webhooks=starts.webhooks,
+        files=starts.files,
         overlap=overlap_of(definition),
         max_age=definition.max_age,
         renamed_from=definition.renamed_from,

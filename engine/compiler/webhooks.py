@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from engine.compiler.facts import expression_settings
+from engine.compiler.keysets import is_address, wrong_address
 from engine.definition.build import rate_limit
 from engine.definition.model import PipelineDefinition, Project
 from engine.definition.units import seconds, size
@@ -60,6 +61,16 @@ def check_webhooks(project: Project, definition: PipelineDefinition) -> Iterator
             place = definition.origin.place(issue.path)
             where = dotted(issue.path)
             yield Problem(*place, issue.code, issue.severity, where, issue.message, issue.hint)
+        if definition.source is not None and _answers(definition.triggers[index]["webhook"]):
+            path = ("triggers", index, "webhook", "respond")
+            fact = "the call starts a run that reads a source; answering with its result is not built yet"
+            hint = "answer with accepted, or take the records from the call: remove source"
+            yield Problem(*definition.origin.place(path), "not-yet", "error", dotted(path), fact, hint)
+
+
+def _answers(webhook: Mapping[str, Any]) -> bool:
+    respond = webhook.get("respond")
+    return respond == "result" or (isinstance(respond, Mapping) and respond.get("with") == "result")
 
 
 def _indexes(definition: PipelineDefinition) -> list[int]:
@@ -103,7 +114,11 @@ def _item(project: Project, item: Mapping[str, Any]) -> dict[str, Any]:
     made = {key: value for key, value in item.items() if not key.startswith("x-")}
     if isinstance((signed := made.get("hmac", {})).get("tolerance"), str):
         made["hmac"] = {**signed, "tolerance": seconds(signed["tolerance"])}
-    if isinstance((token := made.get("jwt", {})).get("jwks"), str):
+    token = made.get("jwt", {})
+    if is_address(token.get("jwks")):
+        if wrong := wrong_address(token):
+            raise ValueError(f"{token['jwks']}: {'; '.join(wrong)}")
+    elif isinstance(token.get("jwks"), str):
         made["jwt"] = {**token, "jwks": json.loads(_read(project, token["jwks"]))}
     return made
 
@@ -241,8 +256,9 @@ def _key_set_issues(project: Project, token: Mapping[str, Any], path: NodePath) 
     name = token.get("jwks")
     if not isinstance(name, str):
         return
-    if "://" in name:
-        yield Issue("not-yet", "a key set from an address is not built yet", "save it as a file of the project", path)
+    if is_address(name):
+        if wrong := wrong_address(token):
+            yield Issue("bad-value", *wrong, path)
         return
     try:
         json.loads(_read(project, name))

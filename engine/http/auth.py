@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from engine.http.addresses import inside, networks
 from engine.http.call import Call
+from engine.http.keysets import KeySets
 from engine.http.secrets import listed, one_of, same
 from engine.http.signatures import scheme, signature_check
 from engine.http.tokens import bearer, token_check
@@ -66,25 +67,25 @@ def judge(door: Door, call: Call, now: float) -> Caller | Refused:
 Auth = tuple[Mapping[str, Any], ...] | None
 
 
-def door(auth: Auth, clients: Mapping[str, Sequence[Mapping[str, Any]]]) -> Door:
+def door(auth: Auth, clients: Mapping[str, Sequence[Mapping[str, Any]]], sets: KeySets | None = None) -> Door:
     """Prepare a webhook's ``auth`` and the callers it names. Raises ValueError with what is wrong with an item.
 
-    *clients*: by name, the ways of each, in the same form as ``auth``.
+    *clients*: by name, the ways of each, in the same form as ``auth``. *sets*: the key sets that are fetched.
     """
     if auth is None:
         return Door(None)
     named = [(None, item) for item in auth] + [(name, item) for name, items in clients.items() for item in items]
-    ways = tuple(Way(name, _checks(item)) for name, item in named)
+    ways = tuple(Way(name, _checks(item, sets)) for name, item in named)
     return Door(ways, frozenset(header for _, item in named for header in _credentials(item)))
 
 
-def _checks(item: Mapping[str, Any]) -> tuple[tuple[str, Check], ...]:
+def _checks(item: Mapping[str, Any], sets: KeySets | None) -> tuple[tuple[str, Check], ...]:
     made = []
     for kind, options in item.items():
         if options is None:
             raise ValueError(f"'{kind}' has no value")
         try:
-            made.append((kind, _KINDS[kind](options)))
+            made.append((kind, token_check(options, sets) if kind == "jwt" else _KINDS[kind](options)))
         except ValueError as error:
             raise ValueError(f"{kind}: {error}") from None
     if not made:

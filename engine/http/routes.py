@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from engine.errors import DefinitionError, Problem
 from engine.http.auth import Door, door
+from engine.http.keysets import KeySets, addresses
 from engine.pipeline import ClientPlan, WebhookPlan
 from engine.policy import RateLimit
 
@@ -50,10 +51,17 @@ class Route:
 class Routes:
     """The table of paths; immutable, so that a listener changes from one to another between two calls."""
 
-    def __init__(self, bounds: Iterable[Bound] = (), clients: Mapping[str, ClientPlan] | None = None) -> None:
-        """Raises DefinitionError with every problem, in which case nothing changes."""
+    def __init__(
+        self,
+        bounds: Iterable[Bound] = (),
+        clients: Mapping[str, ClientPlan] | None = None,
+        sets: KeySets | None = None,
+    ) -> None:
+        """*sets* has the keys that are fetched. Raises DefinitionError with every problem, and nothing changes."""
         self.clients = clients or {}
+        self._sets = KeySets() if sets is None else sets
         bounds = list(bounds)
+        self.key_addresses = key_addresses(bounds, self.clients)
         if found := problems(bounds, self.clients):
             raise DefinitionError(found)
         self._paths: dict[str, dict[str, Route]] = {}
@@ -77,7 +85,7 @@ class Routes:
     def _add(self, one: Bound) -> None:
         plan = one.plan
         methods = self._paths.setdefault(plan.path, {})
-        opened = _door(plan, self.clients)
+        opened = _door(plan, self.clients, self._sets)
         for method in plan.methods:
             known = methods.get(method)
             bounds = (*known.bounds, one) if known and not known.only_challenge else (one,)
@@ -93,8 +101,18 @@ def _nowhere(why: str) -> Route:
     return Route((), _SHUT, why=why)
 
 
-def _door(plan: WebhookPlan, clients: Mapping[str, ClientPlan]) -> Door:
-    return door(plan.auth, {name: clients[name].auth for name in plan.clients})
+def _door(plan: WebhookPlan, clients: Mapping[str, ClientPlan], sets: KeySets | None = None) -> Door:
+    return door(plan.auth, {name: clients[name].auth for name in plan.clients}, sets)
+
+
+def key_addresses(bounds: Iterable[Bound], clients: Mapping[str, ClientPlan]) -> frozenset[str]:
+    """Return the addresses of the key sets that tokens are judged by."""
+    return frozenset(
+        url
+        for one in bounds
+        for ways in (one.plan.auth or (), *(clients[name].auth for name in one.plan.clients if name in clients))
+        for url in addresses(ways)
+    )
 
 
 def problems(bounds: Sequence[Bound], clients: Mapping[str, ClientPlan]) -> list[Problem]:

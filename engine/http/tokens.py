@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.http.call import Call
+from engine.http.keysets import KeySet, KeySets
 from engine.http.secrets import listed
 
 Check = Callable[[Call, float], str]
@@ -14,6 +15,7 @@ Check = Callable[[Call, float], str]
 LEEWAY = 30.0
 """Seconds by which clocks may differ."""
 _LONGEST = 16 * 1024
+_UNKNOWN = "the token is not signed with a key that is known here"
 _FAMILIES = {"HS": "oct", "RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 _NO_CLAIMS = {
     "verify_signature": True,
@@ -28,10 +30,13 @@ _NO_CLAIMS = {
 """PyJWT reads the machine's clock, so the claims are judged here."""
 
 
-def token_check(options: Mapping[str, Any]) -> Check:
-    """Make the judge of ``jwt:``. Raises ValueError with what is wrong with its options."""
+def token_check(options: Mapping[str, Any], sets: KeySets | None = None) -> Check:
+    """Make the judge of ``jwt:``. Raises ValueError with what is wrong with its options.
+
+    *sets* has the key sets of addresses; without it such a set has no keys.
+    """
     algorithms = list(options["algorithms"])
-    keys = _keys(options, algorithms)
+    ring = _Ring(options, algorithms, sets or KeySets())
 
     def check(call: Call, now: float) -> str:
         text = bearer(call)
@@ -39,7 +44,9 @@ def token_check(options: Mapping[str, Any]) -> Check:
             return "there is no bearer token"
         if len(text) > _LONGEST:
             return "the token is too long"
-        claims = _signed(text, keys, algorithms)
+        claims = _signed(text, ring.keys(), algorithms)
+        if claims is _UNKNOWN:
+            return ring.unknown()
         return claims if isinstance(claims, str) else _claims(claims, options, now)
 
     return check
@@ -58,12 +65,36 @@ class _Key:
         self.key, self.algorithms, self.name = key, list(algorithms), name
 
 
-def _keys(options: Mapping[str, Any], algorithms: Sequence[str]) -> list[_Key]:
-    given = [key for text in listed(options.get("key")) for key in _own(text, algorithms)]
-    given += _set(options["jwks"], algorithms) if options.get("jwks") is not None else []
-    if not given:
-        raise ValueError("'key' or 'jwks' is missing: what the tokens are signed with")
-    return given
+class _Ring:
+    """The keys that count now: those that are written, and those of a set that is fetched."""
+
+    def __init__(self, options: Mapping[str, Any], algorithms: Sequence[str], sets: KeySets) -> None:
+        self._given = [key for text in listed(options.get("key")) for key in _own(text, algorithms)]
+        self._algorithms = algorithms
+        self._set: KeySet | None = None
+        self._version, self._fetched = 0, list[_Key]()
+        written = options.get("jwks")
+        if isinstance(written, str):
+            self._set = sets.of(written)
+        elif written is not None:
+            self._given += _set(written, algorithms)
+        if not self._given and self._set is None:
+            raise ValueError("'key' or 'jwks' is missing: what the tokens are signed with")
+
+    def keys(self) -> list[_Key]:
+        """Return them."""
+        if self._set is None:
+            return self._given
+        if self._set.version != self._version:
+            self._version, self._fetched = self._set.version, _readable(self._set.document, self._algorithms)
+        return self._given + self._fetched
+
+    def unknown(self) -> str:
+        """Say why a token is refused that none of them signed, and ask for newer ones."""
+        if self._set is None:
+            return _UNKNOWN
+        self._set.doubt()
+        return _UNKNOWN if self._set.version else "the key set is not fetched yet, so no token can be judged"
 
 
 def _own(text: str, algorithms: Sequence[str]) -> list[_Key]:
@@ -84,6 +115,17 @@ def _own(text: str, algorithms: Sequence[str]) -> list[_Key]:
         return [_Key(get_default_algorithms()[algorithms[0]].prepare_key(text), algorithms)]
     except (InvalidKeyError, ValueError, TypeError):
         raise ValueError(f"'key' is not a public key in PEM form for {algorithms[0]}") from None
+
+
+def _readable(document: Any, algorithms: Sequence[str]) -> list[_Key]:
+    """Return the keys of a fetched set that can be used here: others may be for somebody else."""
+    found = []
+    for one in document["keys"]:
+        try:
+            found += _set({"keys": [one]}, algorithms)
+        except ValueError:
+            continue
+    return found
 
 
 def _set(document: Any, algorithms: Sequence[str]) -> list[_Key]:
@@ -136,7 +178,7 @@ def _signed(text: str, keys: Sequence[_Key], algorithms: Sequence[str]) -> Mappi
         except (jwt.PyJWTError, ValueError, RecursionError):
             continue
         return claims
-    return "the token is not signed with a key that is known here"
+    return _UNKNOWN
 
 
 def _claims(claims: Mapping[str, Any], options: Mapping[str, Any], now: float) -> str:

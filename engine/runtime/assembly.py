@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from engine.connector import Context, Source, Target
 from engine.errors import Misconfigured
+from engine.events import LaneFreed
 from engine.ids import new_id
 from engine.pipeline import TargetPlan
 from engine.policy import Resilience
@@ -46,7 +47,8 @@ async def assemble(run: Run, stack: AsyncExitStack) -> tuple[Execution, Settler]
     """Open everything and wire it. Raises ConnectorError, RecordError, Unavailable, StoreError."""
     opens, shared = opener(run, stack), run.shared
     source = None if run.position.lane_only else await opens.source()
-    ends = {plan.id: await opens.target(plan) for plan in run.pipeline.targets}
+    plans = _concerned(run)
+    ends = {plan.id: await opens.target(plan) for plan in plans}
     targets = {name: target for name, (target, _) in ends.items()}
     await positions.resume(shared.store, run.position, targets)
     ledger: Ledger[Kept] = Ledger(lenient=run.position.replay and not run.position.parked)
@@ -58,7 +60,8 @@ async def assemble(run: Run, stack: AsyncExitStack) -> tuple[Execution, Settler]
     )  # fmt: skip
     execution.chunks = _lane(run, execution) if source is None else opens.reader(source).chunks(run.position.source)
     execution.asked = await opens.asked(survived=settler.survive if run.position.follows else None)
-    for plan in run.pipeline.targets:
+    settler.settled = _count(run, execution)
+    for plan in plans:
         target, line = ends[plan.id]
         delivery = Delivery(target, line, bool(plan.key), shared.random, run.note, letters.covering(plan.id))
         if run.position.follows:
@@ -68,6 +71,12 @@ async def assemble(run: Run, stack: AsyncExitStack) -> tuple[Execution, Settler]
             COMPANY if plan.wait is None and run.position.follows else plan.wait,
         )  # fmt: skip
     return execution, settler
+
+
+def _concerned(run: Run) -> Sequence[TargetPlan]:
+    """Return the targets that a run writes to: parked output is for one, and needs none of the others."""
+    position, name = run.position, run.pipeline.name
+    return [plan for plan in run.pipeline.targets if not position.parked or position.lane == f"{name}/out/{plan.id}"]
 
 
 async def _nothing() -> AsyncGenerator[Chunk, None]:
@@ -96,10 +105,12 @@ def _be_patient(run: Run, plan: TargetPlan, delivery: Delivery, settler: Settler
         )
     shared, lane = run.shared, run.position.lane
     delivery.patience = Patience(
-        lane, delivery.line, run.emit, shared.now, shared.random, settler.survive, run.pipeline.max_age
+        lane, delivery.line, run.emit, shared.now, shared.random, settler.survive, run.pipeline.max_age, shared.held
     )
-    if len(run.pipeline.targets) > 1 and not run.position.parked:
-        delivery.parking = shared.parking(f"{run.pipeline.name}/out/{plan.id}")
+    parking = shared.parking(f"{run.pipeline.name}/out/{plan.id}")
+    # what an earlier revision parked comes first, also for a target that is alone now
+    if not run.position.parked and (len(run.pipeline.targets) > 1 or parking.waiting):
+        delivery.parking = parking
 
 
 def _settler(run: Run, ledger: Ledger[Kept], targets: Mapping[str, Target], source: Source | None) -> Settler:
@@ -114,13 +125,12 @@ def _settler(run: Run, ledger: Ledger[Kept], targets: Mapping[str, Target], sour
     settler.enabled = shared.settling
     settler.sleep = shared.sleep
     settler.ending = run.ending
-    settler.settled = _count(run)
     return settler
 
 
-def _count(run: Run) -> Callable[[Settlement], None]:
-    """Return what counts parked output as it comes and goes."""
-    parkings = run.shared.parkings
+def _count(run: Run, execution: Execution) -> Callable[[Settlement], None]:
+    """Return what counts parked output as it comes and goes, and tells when a lane goes on that was held before."""
+    parkings, held = run.shared.parkings, run.shared.held
 
     def settled(settlement: Settlement) -> None:
         mine = parkings.get(settlement.lease.lane)
@@ -129,5 +139,8 @@ def _count(run: Run) -> Callable[[Settlement], None]:
         for entry in settlement.append:
             if entry.lane in parkings:
                 parkings[entry.lane].kept(1)
+        if settlement.done and settlement.lease.lane in held and not execution.waiting:
+            del held[settlement.lease.lane]
+            run.emit(LaneFreed(run.pipeline.name, run.id, settlement.lease.lane))
 
     return settled

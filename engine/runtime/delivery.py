@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from engine.connector import Target
-from engine.errors import CircuitOpen, ConnectorError, Uncertain
+from engine.errors import CircuitOpen, ConnectorError, Transient, Uncertain
 from engine.record import Outgoing, Receipt
 from engine.runtime.connections import Line
 from engine.runtime.decide import Decision, Situation, decide
@@ -50,7 +50,7 @@ class Delivery:
 
     async def deliver(self, load: Outgoing) -> Delivered:
         """Deliver all of *load*. Raises ConnectorError or CircuitOpen when the run must end; nothing more was sent."""
-        if self.parking is not None and self.parking.room(len(load.records)) and self.parking.waiting:
+        if self.parking is not None and await self._behind(self.parking, len(load.records)):
             return Delivered({}, 0, frozenset(range(len(load.records))))
         refused: dict[int, Refusal] = {}
         indexes: Sequence[int] = range(len(load.records))
@@ -78,6 +78,17 @@ class Delivery:
             elif self.patience is not None:
                 await self.patience.wait(decision.fail, attempt)
             attempt += 1
+
+    async def _behind(self, parking: Parking, count: int) -> bool:
+        """Tell whether so many must wait behind what is parked; return when they may. Raises Stopped."""
+        attempt = 0
+        while not parking.room(count):
+            attempt += 1
+            assert self.patience is not None
+            await self.patience.wait(Transient(f"{parking.waiting} records are parked for it already"), attempt)
+        if attempt and self.patience is not None:
+            self.patience.over()
+        return parking.waiting > 0
 
     def _given_up(self, decision: Decision, part: Outgoing) -> dict[int, tuple[str, str]]:
         """Say what of accepted work is sent no more: what may be stored already, and what is too old."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,6 +22,11 @@ POLL = 1.0
 ALONE = 2
 """So often in a row a process died with the lane: from then on its entries go one at a time."""
 CRASHED = Failure("crashed", "the process died again and again while this was the first in its lane")
+
+MANY = 8
+GATHER = 0.01
+"""Seconds until the next look where many come, but fewer than fit: one look, one write and one settlement for more of
+them leave more of the processor to whoever accepts."""
 
 SOON = 0.05
 SUSPECTS = 300
@@ -52,6 +58,7 @@ class Lane:
     limit: int | None = None
     follow: Follow | None = None
     """Wait for more at the end; None: end there."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Yield what waits in the lane, oldest first. Raises LeaseLost."""
@@ -59,20 +66,25 @@ class Lane:
         left = self.limit
         suspects = SUSPECTS if self.follow is not None and self.follow.restarts >= ALONE else 0
         crashed = self.follow is not None and self.follow.restarts > ALONE
+        rest = SOON / 2
         while left is None or left > 0:
             most = 1 if suspects else AT_ONCE if left is None else min(AT_ONCE, left)
             entries = await self.store.fetch(self.lease, most, MOST_BYTES)
             if not entries and self.follow is None:
                 return
             if not entries and self.follow is not None:
-                await self.store.wait(self.lease.lane, POLL if self.follow.idle() else SOON)
+                rest = POLL if self.follow.idle() else min(rest * 2, POLL)
+                await self.store.wait(self.lease.lane, rest)
                 continue
+            rest = SOON / 2
             if left is not None:
                 left -= len(entries)
             for chunk in self.make(entries):
                 yield chunk._replace(sequence=sequence, failure=CRASHED if crashed else chunk.failure)
                 sequence += 1
             crashed = False
+            if self.follow is not None and MANY <= len(entries) < most:
+                await self.sleep(GATHER)
             if suspects and self.follow is not None:
                 # the next one must not be read before this one is done, or it would be blamed for its neighbour
                 suspects -= 1

@@ -30,8 +30,11 @@ class Parking:
         return self.stored + self.pending
 
     def room(self, count: int) -> bool:
-        """Tell whether so many more may be put aside."""
-        return self.waiting + count <= MOST
+        """Tell whether so many more may be put aside.
+
+        While nothing is stored there is: what is pending is stored only when all that came with it is put aside, too.
+        """
+        return not self.stored or self.waiting + count <= MOST
 
     def park(self, lost: Lost) -> NewEntry:
         """Write a record as an entry that enters again where it stood, for its target alone."""
@@ -51,4 +54,4 @@ class Parking:
 
     def left(self, count: int) -> None:
         """So many were delivered, or became dead letters, and that is settled."""
-        self.stored -= count
+        self.stored = max(0, self.stored - count)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from engine.errors import CircuitOpen
 from engine.events import Emit, LaneFreed, LaneHeld
 from engine.record import Meta
 from engine.runtime.connections import Line
-from engine.runtime.decide import hold
+from engine.runtime.decide import LONGEST_WAIT, hold
 
 TOO_OLD = "too-old"
 
@@ -27,6 +27,8 @@ class Patience:
     survived: Callable[[], Awaitable[None]]
     """Says in the store that the process lives: what waits at the head of the lane is not what kills it."""
     max_age: float | None = None
+    held: dict[str, str] = field(default_factory=dict)
+    """By lane, for the whole process: why it is held."""
     _told: tuple[str, str] | None = None
 
     @property
@@ -40,7 +42,8 @@ class Patience:
         line = self.line
         asked = getattr(error, "retry_after", None)
         if asked:
-            line.shared.paused = max(line.shared.paused, line.clock() + asked)
+            # a triggered run on the same connection does not wait longer than it would of itself
+            line.shared.paused = max(line.shared.paused, line.clock() + min(asked, LONGEST_WAIT))
         await line.sleep(hold(error, attempt, line.policy.retry, self.random(), line.clock()))
 
     async def _tell(self, error: Exception) -> None:
@@ -48,6 +51,7 @@ class Patience:
         # an open breaker only follows from what was told before
         if self._told is None or (code != "circuit-open" and self._told[0] != code):
             first, self._told = self._told is None, (code, str(error))
+            self.held[self.lane] = code
             line = self.line
             self.emit(LaneHeld(line.pipeline, line.run, self.lane, code, str(error), line.shared.name))
             if first:
@@ -57,6 +61,7 @@ class Patience:
         """The target takes work again."""
         if self._told is not None:
             self._told = None
+            self.held.pop(self.lane, None)
             self.emit(LaneFreed(self.line.pipeline, self.line.run, self.lane))
 
     def expired(self, metas: Sequence[Meta]) -> dict[int, tuple[str, str]]:

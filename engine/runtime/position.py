@@ -14,7 +14,7 @@ from typing import Any
 
 from engine import codec
 from engine.connector import Target
-from engine.errors import LeaseLost, Misconfigured, Unavailable
+from engine.errors import LeaseLost, Misconfigured, StoreFull, Unavailable
 from engine.pipeline import Pipeline
 from engine.record import Checkpoint
 from engine.runtime.cursor import later
@@ -23,6 +23,14 @@ from engine.store.base import Lease, Store, Where
 
 TTL = 30.0
 """Seconds a lane is held without a sign of life."""
+
+
+class Busy(Unavailable):
+    """Another worker of the pipeline has the lane now: nothing began, and that passes."""
+
+    def __init__(self, lane: str) -> None:
+        super().__init__(f"{lane.split('/')[0]} is running already; wait for that run, or cancel it")
+        self.lane = lane
 
 
 @dataclass(slots=True)
@@ -84,13 +92,20 @@ def choose(pipeline: Pipeline, request: Request, names: Mapping[str, Any]) -> Po
     if request.session is not None:
         return Position(f"{pipeline.name}/{request.session}", replay=request.session.startswith("out/"), follows=True)
     if request.apart is not None:
-        return Position(f"{pipeline.name}/apart/{request.apart}", same=_hash(request.params))
+        return Position(f"{pipeline.name}/apart/{request.apart}", same=_input(request) or _hash(request.params))
     if request.replay:
         return Position(f"{pipeline.name}/in/replay", replay=True)
     cursor = pipeline.source.cursor
     if cursor is not None and cursor.reset(names):
         return Position(f"{pipeline.name}/reset/{_hash(pipeline.fingerprint, request.params)}", reset=True)
-    return Position(f"{pipeline.name}/cursor", same=_hash(request.params) if request.params else None)
+    return Position(f"{pipeline.name}/cursor", same=_input(request))
+
+
+def _input(request: Request) -> str | None:
+    """Mark what a run reads: its params, and the file that started it."""
+    if request.around.get("type") == "file":
+        return _hash(request.params, {"path": request.around["path"], "version": request.around["version"]})
+    return _hash(request.params) if request.params else None
 
 
 def _hash(*parts: Any) -> str:
@@ -99,9 +114,13 @@ def _hash(*parts: Any) -> str:
 
 
 async def take(store: Store, position: Position) -> None:
-    """Take the lane and learn where it stands. Raises Unavailable when another run has it."""
+    """Take the lane and learn where it stands. Raises Busy when another run has it."""
     position.lease = await _acquire(store, position.lane)
-    found = await store.load(position.lease)
+    try:
+        found = await store.load(position.lease)
+    except BaseException:
+        await store.release([position.lease])  # else its next owner would think that this one died
+        raise
     position.checkpoint, position.restarts = found.checkpoint, found.restarts
 
 
@@ -109,12 +128,12 @@ async def _acquire(store: Store, lane: str) -> Lease:
     leases = await store.acquire(lane, 1, TTL)
     if [lease.lane for lease in leases] != [lane]:
         await store.release(leases)
-        raise Unavailable(f"{lane.split('/')[0]} is running already; wait for that run, or cancel it")
+        raise Busy(lane)
     return leases[0]
 
 
 async def resume(store: Store, position: Position, targets: Mapping[str, Target]) -> None:
-    """Bring every target to where it was left. Raises ConnectorError, Unavailable."""
+    """Bring every target to where it was left. Raises ConnectorError, Busy."""
     if position.replay and not position.parked:
         _refuse_replacing(targets)
     if any(target.rewinds for target in targets.values()):
@@ -134,7 +153,11 @@ async def renew(store: Store, position: Position) -> None:
     """Keep the lane until cancelled. Raises LeaseLost when another has it."""
     while True:
         await asyncio.sleep(TTL / 3)
-        if len(await store.renew(position.leases, TTL)) < len(position.leases):
+        try:
+            held = await store.renew(position.leases, TTL)
+        except StoreFull:
+            continue  # a lease that expired and that nobody took still settles, and is renewed when there is room
+        if len(held) < len(position.leases):
             raise LeaseLost(f"{position.lane} was taken over by another process")
 
 

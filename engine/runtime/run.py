@@ -143,6 +143,11 @@ class Execution:
             self.ledger.done(chunk.sequence, 0, refused)
         self.emit(BatchRead(self.pipeline.name, self.id, len(chunk.records), prepared.dropped, len(prepared.lost)))
 
+    @property
+    def waiting(self) -> bool:
+        """Tell whether accepted work is held for a target."""
+        return any(one.delivery.patience is not None and one.delivery.patience.waiting for one in self.writers.values())
+
     def idle(self) -> bool:
         """Nothing more waits in the lane: settle what there is; tell whether all is. Raises Misconfigured."""
         if self.ledger.rest():
@@ -157,8 +162,11 @@ class Execution:
         for one in lost:
             policy = self._on_rejected(one.target)
             reason = self.letters.reason(one)
+            if policy == "fail" and self.accepted:
+                raise Misconfigured(f"{one.failure.code}: {reason} (on_rejected: fail; accepted work waits)")
             if policy == "fail":
-                raise RecordError(one.failure.code, f"{reason} (on_rejected: fail)", one.failure.where)
+                told = f"{one.failure.code}: {reason} (on_rejected: fail)"
+                raise RecordError(one.failure.code, told, one.failure.where)
             self.tally.refuse(one.failure.code, reason, kept=policy == "dead_letter")
             refused.append((one.origin, self.letters.write(one, reason) if policy == "dead_letter" else None))
         return refused

@@ -24,7 +24,7 @@ from engine.runtime.assembly import assemble, opener
 from engine.runtime.connections import Borrower, Connections, Line, Sleep, Stopped
 from engine.runtime.letters import Letters
 from engine.runtime.parking import Parking
-from engine.runtime.position import Position
+from engine.runtime.position import Busy, Position
 from engine.runtime.preview import Glass, preview
 from engine.runtime.request import Preview, Request, RunResult, Stop
 from engine.runtime.run import Execution
@@ -59,9 +59,11 @@ class Runtime:
     """Shared by all runs, where a process stays; None: each run opens its own."""
     parkings: dict[str, Parking] = field(default_factory=dict)
     """By lane: output that waits for a target."""
+    held: dict[str, str] = field(default_factory=dict)
+    """By lane: the code of why it is held, as it was told; until it is told to be free."""
 
     async def run(self, pipeline: Pipeline, request: Request, stop: asyncio.Event) -> RunResult:
-        """Execute *pipeline* once. Raises Unavailable when it is running already, StoreError, CancelledError.
+        """Execute *pipeline* once. Raises Busy when it is running already, StoreError, CancelledError.
 
         Whatever else goes wrong ends the run in a status and stands in the summary. *stop* ends it at a batch boundary.
         """
@@ -132,7 +134,8 @@ class Run:
             await self._work()
         finally:
             finished = self._finished()
-            self.shared.emit(finished)  # its line in the log was written with the end of the run
+            if not self.unbegun:
+                self.shared.emit(finished)  # its line in the log was written with the end of the run
             await store.release(self.position.leases)
         return RunResult(finished.summary)
 
@@ -158,13 +161,19 @@ class Run:
                 await self._try(stack)
             finally:
                 try:
-                    await self._end()
+                    if not self.unbegun:
+                        await self._end()
                 except asyncio.CancelledError:
                     self.status = self._cut_off()
                     await self._row_alone()
                     raise
-        if self.error is not None and not isinstance(self.error, EngineError | OSError):
+        if self.error is not None and (self.unbegun or not isinstance(self.error, EngineError | OSError)):
             raise self.error  # a mistake in the engine or a connector; the row tells how the run ended all the same
+
+    @property
+    def unbegun(self) -> bool:
+        """Tell whether it did not get what only one can have: it leaves no trace, and may be tried again."""
+        return isinstance(self.error, Busy) and self._settler is None
 
     async def _try(self, stack: AsyncExitStack) -> None:
         """Open and execute; whatever goes wrong becomes ``status`` and ``error``. Raises only CancelledError."""
@@ -290,7 +299,8 @@ class Run:
         closing: dict[Lease, Checkpoint | None] = {}
 
         async def close(checkpoint: Checkpoint) -> Mapping[Lease, Checkpoint | None]:
-            if ended:
+            # a lane that is left in the middle: what was written of it and not settled is undone by whoever goes on
+            if ended and (settler.ledger.settled or not self.position.lane_only):
                 whole, store = self.request.limit is None, self.shared.store
                 closing.update(await positions.leave(store, self.pipeline, self.position, checkpoint, whole))
             return closing

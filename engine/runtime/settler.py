@@ -146,7 +146,13 @@ class Settler:
         await self._finish(self._settlement(None)._replace(also=also))
 
     async def tell(self) -> None:
-        """Write the run's row and its log, and what follows from its end."""
+        """Write the run's row and its log, and what follows from its end.
+
+        An end that was cut off stands: it may be on disk already, and nothing may say otherwise.
+        """
+        if self._begun is not None and self._begun.run is not None and self._begun.run.status != "running":
+            await self._finish(self._begun)
+            return
         settlement = self._settlement(None)
         await self._finish(self._with_aftermath(settlement))
 

@@ -18,9 +18,12 @@ from engine.runtime.request import Request, Stop
 from engine.runtime.runner import Run, Runtime
 from engine.service.control import Control
 from engine.service.difference import Difference, difference
+from engine.service.drops import Drops
 from engine.service.firing import Firing
 from engine.service.generation import Generation, generation
+from engine.service.keys import Keys
 from engine.service.pauses import pause, paused, resume
+from engine.service.promises import Promises
 from engine.service.reload import Reloader
 from engine.service.replies import Replies
 from engine.service.scheduler import Scheduler
@@ -44,12 +47,16 @@ class Engine:
     tell: Tell
     changed: Callable[[Project, Collection[str]], None] = lambda project, paused: None
     """Hears which pipelines there are, and which of them are paused."""
+    keys: Keys | None = None
+    """Fetches the key sets of webhooks."""
     listener: Listener | None = None
     reloader: Reloader | None = None
     control: Control | None = None
     pauses: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     supervisor: Supervisor = field(init=False)
     scheduler: Scheduler = field(init=False)
+    drops: Drops = field(init=False)
+    promises: Promises = field(init=False)
     replies: Replies = field(init=False)
     failed: asyncio.Future[StoreFailed] = field(init=False)
     _watchers: dict[str, Emit] = field(default_factory=dict)
@@ -58,7 +65,10 @@ class Engine:
     def __post_init__(self) -> None:
         self.supervisor = Supervisor(self.runtime, self.generation, self.resting)
         self.scheduler = Scheduler(self.runtime.store, self.told, paused=self.silent)
-        self.replies = Replies(self.runtime, lambda name: self.generation.pipeline(name))
+        self.drops = Drops(self.runtime.store, self.told, self.runtime.project, silent=self.silent)
+        self.promises = Promises(self.runtime.store, self.told, silent=self.silent)
+        self.promises.replace(self.generation.cards.values())
+        self.replies = Replies(self.runtime, lambda name: self.generation.pipeline(name), self.resting)
         self.failed = asyncio.get_running_loop().create_future()
         self.runtime.emit = self.told
 
@@ -74,6 +84,7 @@ class Engine:
     def told(self, event: Told) -> None:
         """Pass on what happened, also to who watches that run."""
         self.tell(event)
+        self.promises(event)
         watch = self._watchers.get(getattr(event, "run", ""))
         if watch is not None:
             watch(event)  # type: ignore[arg-type]
@@ -171,8 +182,9 @@ class Engine:
 
         Raises DefinitionError, Unavailable.
         """
+        sets = None if self.keys is None else self.keys.sets
         try:
-            made = await asyncio.to_thread(generation, project, self.generation)
+            made = await asyncio.to_thread(generation, project, self.generation, sets)
         except ValueError as error:
             raise Unavailable(f"the webhooks cannot be served: {error}") from None
         changed = difference(self.generation.fingerprints, made.fingerprints)
@@ -180,7 +192,11 @@ class Engine:
         configure(self.runtime, project)
         if self.listener is not None:
             self.listener.routes = made.routes
+        if self.keys is not None:
+            self.keys.sets.retain(made.routes.key_addresses)
         self.scheduler.replace(made.timers)
+        self.drops.replace(made.files, self.runtime.roots)
+        self.promises.replace(made.cards.values())
         self.changed(project, self.pauses)
         await self.supervisor.apply(made)
         if self.runtime.connections is not None:
@@ -216,13 +232,13 @@ class Engine:
     async def keep_house(self, retention: Callable[[], Mapping[str, float]]) -> None:
         """Remove old history in small steps, now and then."""
         while True:
+            gone = 0
             try:
-                # a busy engine makes as much history in ten minutes as it then has to remove
-                while await tidy(self.runtime.store, limits(retention(), datetime.now(UTC)), GULP) >= GULP * STEP:
-                    await asyncio.sleep(BREATH)
+                gone = await tidy(self.runtime.store, limits(retention(), datetime.now(UTC)), GULP)
             except StoreError as error:
                 self.told(Noted("", "", "warning", "retention", f"old history was not removed: {error}"))
-            await asyncio.sleep(TIDY)
+            # a busy engine makes as much history in ten minutes as it then has to remove
+            await asyncio.sleep(BREATH if gone >= GULP * STEP else TIDY)
 
     def broken(self, error: StoreFailed) -> None:
         """The disk or the file failed: the process must end."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from engine.store.base import Entry, NewEntry
 
-Kind = Literal["cron", "every", "webhook", "after", "manual", "rerun"]
+Kind = Literal["cron", "every", "webhook", "after", "file", "manual", "rerun"]
 
 LANE = "fire"
 
@@ -58,5 +58,5 @@ class Firing:
 
     @property
     def accepted(self) -> bool:
-        """Tell whether somebody outside was promised that it will be worked: then no policy drops it."""
-        return self.kind == "webhook"
+        """Tell whether it stands for data that must be worked, a call or a file: then no policy drops it."""
+        return self.kind in ("webhook", "file")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from engine.errors import DefinitionError, EngineError, LeaseLost, RecordError, StoreError, Unavailable
+from engine.errors import DefinitionError, EngineError, LeaseLost, RecordError, StoreError, StoreFull, Unavailable
 from engine.events import Noted, RunStatus, Skipped
 from engine.ids import new_id
 from engine.pipeline import Pipeline
@@ -16,11 +16,13 @@ from engine.runtime.position import TTL
 from engine.runtime.request import Request, Stop
 from engine.runtime.runner import Run, Runtime
 from engine.runtime.settler import Aftermath
+from engine.service.drops import note
 from engine.service.firing import LANE, Firing
 from engine.service.overlap import choose, replaced
 from engine.store.base import Entry, Lease, NewEntry, RunRow, Settlement
 
 AT_ONCE = 100
+"""Firings in memory: those that run, side by side where that is allowed, and those that wait; the rest is on disk."""
 MOST_BYTES = 1 << 20
 POLL = 1.0
 GIVEN_UP = 5
@@ -72,15 +74,29 @@ class Firings:
             if (await store.load(self._lease)).restarts >= GIVEN_UP:
                 await self._give_up()
             try:
-                await self._loop(beat)
-            finally:
-                await self._end()
+                await self._to_the_end(beat)
+            except asyncio.CancelledError:
+                for task in self._runs:
+                    task.cancel()
+                await asyncio.gather(*self._runs, return_exceptions=True)
+                raise
+
+    async def _to_the_end(self, beat: asyncio.Task[None]) -> None:
+        try:
+            await self._loop(beat)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            await self._end()
+            raise
+        await self._end()
 
     async def _loop(self, beat: asyncio.Task[None]) -> None:
         while not self.stop.is_set():
             if beat.done():
                 beat.result()
-            found = await self.runtime.store.fetch(self._held, AT_ONCE, MOST_BYTES)
+            room = AT_ONCE - len(self._runs) - len(self._waiting)
+            found = await self.runtime.store.fetch(self._held, room, MOST_BYTES) if room > 0 else ()
             for entry in found:
                 await self._judge(_Job(entry, Firing.read(entry)))
             self._begin()
@@ -113,7 +129,11 @@ class Firings:
     async def _beat(self, lease: Lease) -> None:
         while True:
             await asyncio.sleep(TTL / 3)
-            if not await self.runtime.store.renew([lease], TTL):
+            try:
+                held = await self.runtime.store.renew([lease], TTL)
+            except StoreFull:
+                continue  # as for a run's lane
+            if not held:
                 raise LeaseLost(f"{lease.lane} was taken over by another process")
 
     # what becomes of a firing
@@ -173,7 +193,8 @@ class Firings:
             ended.append(row.status)
             if row.status == "interrupted":  # it goes on with the next start
                 return Aftermath()
-            return Aftermath([(self._held, [job.entry.id])], self.follow(row))
+            after = [*self.follow(row), *note(self.name, firing, row.status)]
+            return Aftermath([(self._held, [job.entry.id])], after)
 
         while not self.stop.is_set():
             try:
@@ -206,17 +227,27 @@ class Firings:
 
     async def _done(self, job: _Job, reason: str, level: str = "") -> None:
         """Finish a firing that starts no run."""
-        await self.runtime.store.settle(Settlement(new_id(), self._held, done=[job.entry.id]))
+        after = note(self.name, job.firing, "failed")
+        await self.runtime.store.settle(Settlement(new_id(), self._held, done=[job.entry.id], append=after))
         if level:
             self.runtime.emit(Noted(self.name, "", "error", "firing", f"{job.firing.trigger}: {reason}"))
         else:
             self.runtime.emit(Skipped(self.name, "", job.firing.trigger, reason))
 
     async def _give_up(self) -> None:
-        """Finish the first firing: it, or what stood beside it, kills the process."""
+        """Finish the first firing: it, or what stood beside it, kills the process.
+
+        What somebody was promised is not lost: it goes behind the others, and is tried again after them.
+        """
         for entry in await self.runtime.store.fetch(self._held, 1, MOST_BYTES):
-            job = _Job(entry, Firing.read(entry))
-            await self._done(job, f"the process died {GIVEN_UP} times while this run was the first in line", "error")
+            job, died = _Job(entry, Firing.read(entry)), f"the process died {GIVEN_UP} times while this run was"
+            if not job.firing.accepted:
+                await self._done(job, f"{died} the first in line", "error")
+                return
+            behind = NewEntry(entry.lane, entry.body)
+            await self.runtime.store.settle(Settlement(new_id(), self._held, done=[entry.id], append=[behind]))
+            reason = f"{job.firing.trigger}: {died} the first in line; it was accepted, so it is tried after the others"
+            self.runtime.emit(Noted(self.name, "", "error", "firing", reason))
 
     def rest(self) -> None:
         """Begin nothing more; what runs comes to its end."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from engine.compiler.compile import compile_remote, compile_starts, fingerprint, overlap_of
 from engine.compiler.compiled import Compiled
 from engine.compiler.facts import connections_of
+from engine.compiler.promises import compile_promises
 from engine.compiler.webhooks import compile_clients
 from engine.definition.model import PipelineDefinition, Project
+from engine.http.keysets import KeySets
 from engine.http.routes import Bound, Routes
-from engine.pipeline import AfterPlan, Overlap, Pipeline, Remote, TimerPlan, WebhookPlan
+from engine.pipeline import AfterPlan, FilePlan, Overlap, Pipeline, PromisePlan, Remote, TimerPlan, WebhookPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Card:
     timers: tuple[TimerPlan, ...] = ()
     after: tuple[AfterPlan, ...] = ()
     webhooks: tuple[WebhookPlan, ...] = ()
+    files: tuple[FilePlan, ...] = ()
+    promises: tuple[PromisePlan, ...] = ()
 
 
 @dataclass(slots=True)
@@ -55,6 +59,11 @@ class Generation:
         return [timer for card in self.cards.values() for timer in card.timers]
 
     @property
+    def files(self) -> list[FilePlan]:
+        """Return every trigger that files fire."""
+        return [file for card in self.cards.values() for file in card.files]
+
+    @property
     def afters(self) -> dict[str, Sequence[AfterPlan]]:
         """Return, by follower, what it comes after."""
         return {card.name: card.after for card in self.cards.values() if card.after and card.enabled}
@@ -70,14 +79,14 @@ class Generation:
         return [compile_remote(self.project, one) for one in self.project.connections.values()]
 
 
-def generation(project: Project, before: Generation | None = None) -> Generation:
-    """Read what starts each pipeline; what did not change since *before* stays compiled.
+def generation(project: Project, before: Generation | None = None, sets: KeySets | None = None) -> Generation:
+    """Read what starts each pipeline; what did not change since *before* stays compiled. *sets*: keys that are fetched.
 
     Raises DefinitionError for webhooks that cannot be served together, ValueError for a key set that cannot be read.
     """
     made = (_card(project, one, before) for one in project.pipelines.values())
     cards = {card.name: card for card in made}
-    routes = Routes(_bounds(cards.values()), compile_clients(project))
+    routes = Routes(_bounds(cards.values()), compile_clients(project), sets)
     known = Compiled(project) if before is None else before.compiled
     compiled = known.follow(project, {name: card.fingerprint for name, card in cards.items()})
     return Generation(project, cards, routes, compiled)
@@ -91,7 +100,8 @@ def _card(project: Project, one: PipelineDefinition, before: Generation | None) 
     starts = compile_starts(project, one)
     return Card(
         one.name, made, one.enabled, one.labels, connections_of(one), overlap_of(one), one.source is not None,
-        starts.timers, starts.after, starts.webhooks,
+        starts.timers, starts.after, starts.webhooks, starts.files,
+        compile_promises(one) if one.promises else (),
     )  # fmt: skip
 
 

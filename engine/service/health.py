@@ -14,6 +14,7 @@ from engine.events import (
     CircuitChanged,
     LaneFreed,
     LaneHeld,
+    PromiseChanged,
     Reloaded,
     ReloadFailed,
     RunFinished,
@@ -98,13 +99,15 @@ class Health:
         self._connections: frozenset[str] = frozenset()
         self._circuits: dict[str, str] = {}
         self._store = StoreChanged("ok")
+        self._promises: dict[tuple[str, str], tuple[str, datetime]] = {}
+        """Those that are broken: why, and since when that is known."""
         self._problems: tuple[Problem, ...] | None = None
         self._stale_since: datetime | None = None
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             RunFinished: self._finished, BatchRead: self._batch_read, BatchDelivered: self._delivered,
             LaneHeld: self._lane_held, LaneFreed: self._lane_freed, CircuitChanged: self._circuit,
             WebhookAnswered: self._answered, Reloaded: self._reloaded, ReloadFailed: self._reload_failed,
-            StoreChanged: self._store_changed,
+            StoreChanged: self._store_changed, PromiseChanged: self._promise,
         }  # fmt: skip
 
     def __call__(self, told: Told) -> None:
@@ -210,6 +213,11 @@ class Health:
         ]  # fmt: skip
         breakers = {name: state for name, state in sorted(self._circuits.items()) if state != "closed"}
         told: dict[str, Any] = {"held": shown, "breakers": breakers} | _more(len(held))
+        if self._promises:
+            told["promises"] = [
+                {"pipeline": pipeline, "promise": promise, "reason": reason, "since": written(since)}
+                for (pipeline, promise), (reason, since) in sorted(self._promises.items())[:_SHOWN]
+            ]
         if self.orphans:
             told["orphans"] = dict(sorted(self.orphans.items())[:_SHOWN])
         return told
@@ -260,6 +268,13 @@ class Health:
         pulse = self._pulses.get(told.pipeline)
         if pulse is not None:
             pulse.held.pop(told.lane, None)
+
+    def _promise(self, told: PromiseChanged) -> None:
+        key = (told.pipeline, told.promise)
+        if told.state == "broken":
+            self._promises[key] = (told.reason, self._clock())
+        else:
+            self._promises.pop(key, None)
 
     def _circuit(self, told: CircuitChanged) -> None:
         self._circuits[told.connection] = told.state

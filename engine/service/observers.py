@@ -28,7 +28,9 @@ class Observers:
         self._tell, self._store = tell, store
         self.probes: dict[str, Probe] = {}
         self.metrics = Metrics(self._lanes, labels, {"version": engine.__version__})
-        self.health = Health(HealthSettings.of(project.settings.get("health")), probes=self.probes, sqlite=sqlite_facts().version)
+        self.health = Health(
+            HealthSettings.of(project.settings.get("health")), probes=self.probes, sqlite=sqlite_facts().version
+        )
 
         if isinstance(store, SqliteStore):
             store.committed = self.metrics.committed

@@ -29,6 +29,7 @@ class Replies:
     runtime: Runtime
     pipeline: Callable[[str], Pipeline]
     """Gives the revision of now. Raises Unavailable."""
+    paused: Callable[[str], bool] = lambda name: False
     _open: dict[str, Answering] = field(default_factory=dict)
 
     async def close(self) -> None:
@@ -39,6 +40,8 @@ class Replies:
 
     async def reply(self, bound: Bound, body: Mapping[str, Any]) -> Reply:
         """Work one call and make its answer. Raises CancelledError when the caller's deadline is over."""
+        if self.paused(bound.pipeline):
+            return _later("this is paused; try again later", 60)
         answering, run = await self._answering(bound.pipeline), new_id()
         try:
             frame = self._frame(answering.pipeline, bound, body, run)
@@ -53,8 +56,7 @@ class Replies:
         except (ConnectorError, CircuitOpen, OSError) as error:
             told = self.runtime.redact(f"not answered: {error}")
             self.runtime.emit(Noted(bound.pipeline, run, "error", "reply", told))
-            detail = "what this call needs cannot be reached now; try again"
-            return Reply(503, {**PROBLEM, "Retry-After": "5"}, _body(503, "unavailable", detail))
+            return _later("what this call needs cannot be reached now; try again", 5)
 
     async def _answering(self, name: str) -> Answering:
         pipeline = self.pipeline(name)
@@ -101,6 +103,10 @@ def _refusal(status: int, title: str, refused: Any) -> Reply:
     # where it stands in our files is nothing for callers
     errors = [{"code": one.code, "message": one.message} for one in refused[:SHOWN]]
     return Reply(status, PROBLEM, {**_body(status, title, f"{len(refused)} rejected"), "errors": errors})
+
+
+def _later(detail: str, seconds: int) -> Reply:
+    return Reply(503, {**PROBLEM, "Retry-After": str(seconds)}, _body(503, "unavailable", detail))
 
 
 def _body(status: int, title: str, detail: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.definition.model import Project
-from engine.errors import DefinitionError
+from engine.errors import DefinitionError, StoreFailed
 from engine.events import Tell
 from engine.http.admin import AdminListener, AdminSettings
 from engine.http.listener import Listener, ListenSettings
@@ -24,6 +24,7 @@ from engine.service.control import Control
 from engine.service.engine import Engine, Serving, Shown
 from engine.service.footprint import look
 from engine.service.generation import generation
+from engine.service.keys import Keys, fetcher
 from engine.service.observers import Observers
 from engine.service.reload import Load, Reloader
 from engine.service.surroundings import make_store, retention, store_path, surroundings
@@ -80,7 +81,9 @@ async def _server(project: Project, tell: Tell, stack: AsyncExitStack) -> tuple[
     around = surroundings(project)
     runtime = Runtime(store, observers.told, project.root, around.roots, around.redact, around.log, around.egress)
     runtime.connections = Connections(stack, runtime.context)
-    engine = Engine(runtime, generation(project), observers.told, observers.replace)
+    keys = Keys(observers.told, fetcher(lambda: runtime.egress))
+    made = generation(project, sets=keys.sets)
+    engine = Engine(runtime, made, observers.told, observers.replace, keys)
     await engine.look_at_pauses()
     observers.probes["listener"] = lambda: "" if engine.listening else "the webhook listener is not open"
     observers.health.orphans = engine.supervisor.orphaned
@@ -94,12 +97,20 @@ async def _start(project: Project, engine: Engine, observers: Observers, stack: 
     await engine.scheduler.open(stack)
     engine.scheduler.replace(engine.generation.timers)
     await engine.scheduler.look()
+    await engine.drops.open(stack)
+    engine.drops.replace(engine.generation.files, engine.runtime.roots)
     admin = AdminListener(observers.ports(), AdminSettings.of(settings.get("admin") or {}, settings.get("metrics")))
     await admin.open(stack)
     engine.control = Control(engine, store, engine.told)
     await engine.control.open(stack, store_path(project))
-    run(engine.scheduler.work(), "scheduler")
-    run(engine.supervisor.work(), "supervisor")
+    run(_sound(engine, engine.scheduler.work()), "scheduler")
+    run(_sound(engine, engine.drops.work()), "drops")
+    run(_sound(engine, engine.promises.work()), "promises")
+    if engine.keys is not None:
+        run(engine.keys.work(), "keys")
+    # whatever ends the server: nothing works on while the store closes
+    stack.push_async_callback(engine.supervisor.stop, AT_ONCE)
+    run(_sound(engine, engine.supervisor.work()), "supervisor")
     run(engine.probe(), "probe")
     run(engine.keep_house(lambda: retention(engine.generation.project)), "housekeeping")
     stack.push_async_callback(engine.replies.close)
@@ -149,6 +160,14 @@ async def _tasks() -> AsyncIterator[Run]:
         for task in started:
             with suppress(asyncio.CancelledError, Exception):
                 await task
+
+
+async def _sound(engine: Engine, work: Coroutine[Any, Any, None]) -> None:
+    """Work on until the store fails; then the engine ends in order."""
+    try:
+        await work
+    except StoreFailed as error:
+        engine.broken(error)
 
 
 async def _pass_on(heard: asyncio.Event, asked: asyncio.Event) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from engine.errors import Misconfigured, StoreFailed, Unavailable
+from engine.errors import Misconfigured, StoreFailed
 from engine.events import LaneHeld
 from engine.ids import new_id
 from engine.pipeline import Pipeline
+from engine.runtime.position import Busy
 from engine.runtime.request import Request, Stop
 from engine.runtime.runner import Run, Runtime
 from engine.runtime.tally import Tally, explain
@@ -35,7 +36,7 @@ class Session:
     """Why it does not go on now."""
 
     async def work(self) -> None:
-        """Work until stopped. Raises StoreFailed, CancelledError."""
+        """Work until stopped. Raises Busy, StoreFailed, CancelledError."""
         failures = 0
         while not self.stop.is_set():
             await self._count()
@@ -44,9 +45,12 @@ class Session:
             try:
                 await run.execute()
                 self.error = run.error
-            except (StoreFailed, asyncio.CancelledError):
+            except (Busy, StoreFailed, asyncio.CancelledError):
                 raise
             except Exception as error:  # one lane's trouble is not the others'; it is told, and tried again
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise asyncio.CancelledError from error  # its last words failed; it ends all the same
                 self.error = error
             if self.stop.is_set():
                 return
@@ -64,7 +68,7 @@ class Session:
 
     async def _count(self) -> None:
         """Learn how much output is parked for the targets."""
-        if self.lane.startswith("out/") or len(self.pipeline.targets) < 2:
+        if self.lane.startswith("out/"):
             return
         waiting = set(await self.runtime.store.waiting())
         for plan in self.pipeline.targets:
@@ -83,8 +87,9 @@ class Session:
             return
 
     def _tell(self, error: Exception) -> None:
-        if isinstance(error, Unavailable):
-            return  # its lane is still held by the run before: that ends by itself
         told = explain(error, self.runtime.redact)
         lane = f"{self.pipeline.name}/{self.lane}"
+        if self.runtime.held.get(lane) == told["code"]:
+            return
+        self.runtime.held[lane] = told["code"]
         self.runtime.emit(LaneHeld(self.pipeline.name, self.id, lane, told["code"], told["message"], told["where"]))

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.errors import EngineError, StoreFailed, Unavailable
 from engine.events import LaneFreed, LaneHeld, Noted, RunStatus
+from engine.runtime.position import Busy
 from engine.runtime.request import Request, Stop
 from engine.runtime.runner import Run, Runtime
 from engine.service.chains import Ended, followers
@@ -17,6 +18,7 @@ from engine.service.firing import LANE
 from engine.service.firings import Firings
 from engine.service.generation import Generation
 from engine.service.sessions import Session
+from engine.service.turns import Turns
 from engine.store.base import NewEntry, RunRow
 
 LOOK = 1.0
@@ -54,7 +56,11 @@ class Supervisor:
     _workers: dict[str, _Worker] = field(default_factory=dict)
     _later: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Lane → when it may be tried again after a failure, in monotonic seconds, and how often it failed in a row."""
+    _turns: Turns = field(init=False)
     _stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self._turns = Turns(self.runtime.clock)
 
     async def work(self) -> None:
         """Look after the lanes until cancelled. Raises StoreFailed."""
@@ -69,6 +75,7 @@ class Supervisor:
         if self._stopping:
             return
         waiting = await self.runtime.store.waiting()
+        self._turns.keep(waiting)
         for lane in waiting:
             if lane not in self._workers:
                 await self._begin(lane)
@@ -79,16 +86,24 @@ class Supervisor:
         name, _, rest = lane.partition("/")
         if name == "*" or self._rests(lane):
             return
-        card = self.generation.cards.get(name)
-        if card is None:
-            await self._orphan(lane, name, rest)
-            return
-        if self.paused(name):
-            return
         try:
-            self._work(lane, name, rest)
+            if name not in self.generation.cards:
+                await self._orphan(lane, name, rest)
+            elif not self.paused(name) and self._turns.free(name, lane, self._beside(lane)):
+                self._work(lane, name, rest)
+        except StoreFailed:
+            raise
         except EngineError as error:
             self._failed(lane, error)
+
+    def _beside(self, lane: str) -> list[str]:
+        """Return the lanes of the same pipeline whose work can be interrupted at a batch boundary, and begun again."""
+        name = lane.partition("/")[0]
+        return [
+            other
+            for other, worker in self._workers.items()
+            if other != lane and worker.fingerprint and other.partition("/")[0] == name
+        ]
 
     def _rests(self, lane: str) -> bool:
         later = self._later.get(lane)
@@ -134,15 +149,30 @@ class Supervisor:
             if not worker.task.done():
                 continue
             del self._workers[lane]
+            self._turns.over(lane.partition("/")[0], lane)
             if worker.task.cancelled():
                 continue
             error = worker.task.exception()
             if isinstance(error, StoreFailed):
                 raise error
-            if error is not None:
+            if isinstance(error, Busy) and worker.fingerprint and self._beside(lane):
+                self._make_way(lane)
+            elif error is not None:
                 self._failed(lane, error)
-            elif self._later.pop(lane, None) is not None:
-                self.runtime.emit(LaneFreed(lane.partition("/")[0], "", lane))
+            else:
+                self._later.pop(lane, None)
+                if lane.endswith((f"/{LANE}", f"/{REPLAY}")):  # a session tells it itself, when its lane moves on
+                    self._free(lane)
+
+    def _make_way(self, lane: str) -> None:
+        """Give a worker its turn that cannot begin beside the others of its pipeline."""
+        self._turns.ask(lane.partition("/")[0], lane)
+        for other in self._beside(lane):
+            self._end(self._workers[other], "success")
+
+    def _free(self, lane: str) -> None:
+        if self.runtime.held.pop(lane, None) is not None:
+            self.runtime.emit(LaneFreed(lane.partition("/")[0], "", lane))
 
     def _failed(self, lane: str, error: BaseException) -> None:
         _, times = self._later.get(lane, (0.0, 0))
@@ -154,13 +184,16 @@ class Supervisor:
         else:
             reason = str(error)
         code = str(getattr(error, "code", "") or "error")
+        self.runtime.held[lane] = code
         self.runtime.emit(LaneHeld(lane.partition("/")[0], "", lane, code, self.runtime.redact(reason)))
 
     async def _orphan(self, lane: str, name: str, rest: str) -> None:
         heir = self.generation.renamed.get(name)
         if heir is not None:
-            while await self.runtime.store.clear(lane, f"{heir}/{rest}", 1000):
-                pass
+            to = f"{heir}/{rest}"
+            while count := await self.runtime.store.clear(lane, to, 1000):
+                if to in self.runtime.parkings:
+                    self.runtime.parkings[to].stored += count
             return
         if lane not in self.orphaned:
             self.orphaned[lane] = await self.runtime.entries(lane)
@@ -181,6 +214,9 @@ class Supervisor:
         """
         self.generation = generation
         self._later.clear()
+        self._turns.clear()
+        for lane in [one for one in self.runtime.held if one.partition("/")[0] not in generation.cards]:
+            del self.runtime.held[lane]
         for lane, worker in self._workers.items():
             card = generation.cards.get(lane.partition("/")[0])
             if worker.fingerprint and (card is None or card.fingerprint != worker.fingerprint):
@@ -224,7 +260,16 @@ class Supervisor:
         for task in left:
             with suppress(asyncio.CancelledError, Exception):
                 await task
+        self._bury()
         return not left
+
+    def _bury(self) -> None:
+        """Tell of workers that failed while they ended: nobody looks after them any more."""
+        for lane, worker in self._workers.items():
+            error = worker.task.exception() if not worker.task.cancelled() else None
+            if error is not None and not isinstance(error, Busy):
+                self._failed(lane, error)
+        self._workers.clear()
 
     @property
     def work_under_way(self) -> Mapping[str, str]:

@@ -55,7 +55,7 @@ async def changes(
     """
     pace = pace or Pace()
     look = _Look(root, also, stop, pace)
-    ears = _Ears(root, pace, note or (lambda text: None))
+    ears = Ears(root, pace, note or (lambda text: None))
     try:
         seen = await look.once()
         await ears.turn(seen)
@@ -98,8 +98,8 @@ class _Look:
         return last
 
 
-class _Ears:
-    """Listens for events where they show now; ``heard`` is set by each that may concern the project."""
+class Ears:
+    """Listens for events where they show now; ``heard`` is set by each that may concern who listens."""
 
     def __init__(self, root: Path, pace: Pace, note: Note) -> None:
         self.heard = asyncio.Event()
@@ -115,8 +115,11 @@ class _Ears:
         """Listen where the files are now: a link may point elsewhere, a folder may be new."""
         if not self._pace.events:
             return
-        wanted = await asyncio.to_thread(places, self._root, list(seen))
-        if wanted == self._places and not self.renew:
+        await self.at(await asyncio.to_thread(places, self._root, list(seen)))
+
+    async def at(self, wanted: Places) -> None:
+        """Listen there, and nowhere else."""
+        if not self._pace.events or (wanted == self._places and not self.renew):
             return
         await self.close()
         self._places, self.renew, self._end = wanted, False, threading.Event()

@@ -33,6 +33,7 @@ from engine.events import (
     LaneFreed,
     LaneHeld,
     Noted,
+    PromiseChanged,
     RunFinished,
     RunStarted,
     Settled,
@@ -48,7 +49,7 @@ _EVENTS: Final[Mapping[str, type[Event]]] = {
     one.__name__: one
     for one in (
         RunStarted, BatchRead, BatchDelivered, CallRetried, CircuitChanged, Settled, Noted, RunFinished, LaneHeld,
-        LaneFreed, Fired, Skipped,
+        PromiseChanged, LaneFreed, Fired, Skipped,
     )
 }  # fmt: skip
 _ERRORS: Final[Mapping[str, type[EngineError]]] = {

@@ -20,6 +20,7 @@ from engine.events import (
     Fired,
     LaneFreed,
     LaneHeld,
+    PromiseChanged,
     Reloaded,
     ReloadFailed,
     RunFinished,
@@ -76,7 +77,7 @@ class Metrics:
             BatchDelivered: self._delivered, CallRetried: self._retried, CircuitChanged: self._circuit,
             LaneHeld: self._held, LaneFreed: self._freed, Fired: self._fired, Skipped: self._skipped,
             Reloaded: self._reloaded, ReloadFailed: self._reload_failed, StoreChanged: self._store_changed,
-            WebhookAnswered: self._answered,
+            WebhookAnswered: self._answered, PromiseChanged: self._promise,
         }  # fmt: skip
 
     def __call__(self, told: Told) -> None:
@@ -188,6 +189,13 @@ class Metrics:
 
     def _skipped(self, told: Skipped) -> None:
         self.series.skipped.add((told.pipeline,))
+
+    def _promise(self, told: PromiseChanged) -> None:
+        key = (told.pipeline, told.promise)
+        if told.state == "gone":
+            self.series.promises.values.pop(key, None)
+        else:
+            self.series.promises.put(key, 1 if told.state == "broken" else 0)
 
     # what they meet
 

@@ -14,6 +14,7 @@ from engine.events import (
     Fired,
     LaneFreed,
     LaneHeld,
+    PromiseChanged,
     Reloaded,
     ReloadFailed,
     RunFinished,
@@ -51,6 +52,8 @@ def say(told: Told, session: bool = False) -> Iterator[Said]:
     match told:
         case WebhookAnswered():
             yield from _answered(told)
+        case PromiseChanged():
+            yield from _promise(told)
         case Reloaded():
             yield from _reloaded(told)
         case ReloadFailed():
@@ -104,6 +107,14 @@ def _served(told: Event) -> Said | None:
             return _finished(told)
         case _:
             return None
+
+
+def _promise(told: PromiseChanged) -> Iterator[Said]:
+    if told.reason:
+        level = "error" if told.state == "broken" else "info"
+        words = f"promise {told.promise} {told.state}: {told.reason}"
+        more = {"promise": told.promise}
+        yield Said(level, f"promise-{told.state}", words, told.pipeline, more=more)
 
 
 def _finished(told: RunFinished) -> Said:

@@ -39,6 +39,7 @@ class Series:
         )
         self.firings = self._count("firings", "Triggers that fired, by kind.", "pipeline", "kind")
         self.skipped = self._count("firings_skipped", "Firings that started no run.", "pipeline")
+        self.promises = self._gauge("promise_broken", "1 while a promise is broken.", "pipeline", "promise")
         self.lag = self._spread("trigger_lag_seconds", "How late triggers fired.", _LAG)
 
     def _work(self) -> None:

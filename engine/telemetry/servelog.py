@@ -18,6 +18,7 @@ from engine.events import (
     LaneFreed,
     LaneHeld,
     Noted,
+    PromiseChanged,
     Reloaded,
     ReloadFailed,
     RunFinished,
@@ -176,6 +177,8 @@ def _kind(told: Told) -> Kind:
             return told.pipeline, f"run {told.status}"
         case CircuitChanged():
             return told.pipeline, f"circuit {told.state}"
+        case PromiseChanged():
+            return told.pipeline, f"promise {told.state}"
         case Event():
             return told.pipeline, _WORDS.get(type(told), type(told).__name__)
         case _:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .serving import Project
+from .serving import Project, instead
 from .web_peer import Call, Reply, WebPeer
 
 ATTEMPTS = 3
@@ -134,4 +135,44 @@ def test_an_answer_that_says_nothing_is_asked_again_as_often_as_the_policy_says(
         again = project.engine("dead-letters", "replay", "--pipeline", "events")
         assert again.err == "no open dead letters to send again\n"
         assert (tries(peer, "forget"), tries(peer, "refuse")) == (ATTEMPTS + 1, 2)
+        assert project.stop() == 0
+
+
+DEADLY = """\
+pipeline: events
+triggers: [{{webhook: {{path: /events, auth: none}}}}]
+mapping: {{id: id}}
+target:
+  http: {{url: "{url}/events"}}
+  key: id
+"""
+
+
+def test_a_record_that_kills_the_process_is_put_aside(tmp_path: Path, web_peer: WebPeer) -> None:
+    """It is one record that is put aside, whoever stood beside it arrives, and it can be sent when all is mended."""
+    project = served(tmp_path, DEADLY, web_peer)
+    healthy, project.command = project.command, instead("dying_of_a_record.py")
+    deaths = 0
+    with project:
+        project.engine("pause", "events")
+        for number in range(1, 31):
+            assert project.call("/events", {"id": number}).status == 202
+        project.engine("resume", "events")
+        assert project.process is not None
+        while project.waiting("events/in/0"):
+            if project.process.poll() is not None:
+                deaths += 1
+                project.start()
+            time.sleep(0.02)
+        assert 3 <= deaths <= 6, "what stands before it may move on once or twice first"
+        (letter,) = project.letters()
+        assert (letter["code"], letter["attempts"]) == ("crashed", 1)
+        taken = [call.body["id"] for call in web_peer.calls]
+        assert list(dict.fromkeys(taken)) == [number for number in range(1, 31) if number != 13]
+        assert project.stop() == 0
+        project.command = healthy
+        project.start()
+        project.ready()
+        project.engine("dead-letters", "replay", letter["id"])
+        project.until(lambda: web_peer.calls[-1].body["id"] == 13)
         assert project.stop() == 0

@@ -7,18 +7,19 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from .served import ENGINE, Served
-from .serving import Project, instead
+from .served import Served
+from .serving import Project
+from .slow_peer import serving_slowly
 from .test_kill_webhooks import Load, deliveries, stored
 from .test_kill_webhooks import project as loaded
 from .web_peer import Call, Reply, WebPeer
 
-EARLY = instead("accepting_early.py")
 HOOK = """\
 pipeline: {name}
 triggers: [{{webhook: {{path: /{name}, auth: none}}}}]
@@ -51,10 +52,9 @@ def listens(port: int) -> bool:
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("command", [ENGINE, EARLY], ids=["engine", "control"])
-def test_a_stop_under_load_loses_nothing(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Several stops, each with senders who do not give up; the control answers before it has written."""
-    served = loaded(tmp_path, command)
+def test_a_stop_under_load_loses_nothing(tmp_path: Path) -> None:
+    """Several stops, each with senders who do not give up; the kill test has the control of how loss is seen."""
+    served = loaded(tmp_path)
     codes, load = [], None
     try:
         served.start()
@@ -75,9 +75,6 @@ def test_a_stop_under_load_loses_nothing(tmp_path: Path, command: tuple[str, ...
         served.__exit__()
     found = stored(served)
     lost = [event for event, _ in load.accepted() if event not in found]
-    if command is EARLY:
-        assert lost != []
-        return
     assert lost == []
     assert codes == [0, 0, 0, 0]
     assert strange == "", "a stop is a closed port to callers, no error"
@@ -115,7 +112,7 @@ def test_a_held_lane_does_not_delay_the_stop(project: Project, web_peer: WebPeer
     project.until(lambda: project.said("lane-held", "held"), "a held lane")
     began = time.monotonic()
     assert project.stop() == 0
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 12.0
     assert project.waiting("held/in/0") == 3, "kept"
     web_peer.decide = None
     project.start()
@@ -156,7 +153,7 @@ def test_a_second_signal_does_not_wait(project: Project, web_peer: WebPeer) -> N
     began = time.monotonic()
     project.process.send_signal(signal.SIGTERM)
     assert project.ended() == 143
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 12.0
     assert project.waiting("hangs/in/0") == 1
 
 
@@ -180,7 +177,7 @@ def test_a_long_run_goes_on_after_the_next_start(tmp_path: Path, web_peer: WebPe
             project.until(lambda heard=heard: len(web_peer.calls) > heard + 3)
             began = time.monotonic()
             assert project.stop() == 0
-            assert time.monotonic() - began < 5.0
+            assert time.monotonic() - began < 12.0
             assert len(web_peer.calls) < ROWS / 5, stop
             project.start()
             project.ready()
@@ -192,3 +189,27 @@ def test_a_long_run_goes_on_after_the_next_start(tmp_path: Path, web_peer: WebPe
     statuses = [run["status"] for run in project.runs()]
     assert statuses[:4] == ["interrupted", "interrupted", "interrupted", "success"]
     assert {run["trigger"] for run in project.runs()} == {"often"}
+
+
+ANSWERS = """\
+pipeline: answers
+triggers:
+  - webhook: {{path: /answers, auth: none, respond: {{with: result, body: {{n: "{{{{ records[0].id }}}}"}}}}}}
+mapping: {{id: id}}
+target: {{http: {{url: "{url}/answers"}}, key: id}}
+"""
+
+
+def test_who_waits_for_an_answer_gets_it_before_the_end(tmp_path: Path) -> None:
+    """Calls that came before the signal are answered; their connections are closed after it."""
+    with serving_slowly(1.0) as peer, ThreadPoolExecutor(6) as pool:
+        project = Project(tmp_path)
+        project.write("pipelines/answers.yaml", ANSWERS.format(url=peer.url))
+        with project:
+            calls = [pool.submit(project.call, "/answers", {"id": number}) for number in range(6)]
+            project.until(lambda: peer.now["/answers"] == 6, "the calls")
+            assert project.stop() == 0
+            answers = [call.result() for call in calls]
+    assert [answer.status for answer in answers] == [200] * 6
+    assert [answer.json["n"] for answer in answers] == list(range(6))
+    assert {answer.headers.get("Connection") for answer in answers} == {"close"}

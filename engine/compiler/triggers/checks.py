@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -42,10 +43,10 @@ def check_triggers(definition: PipelineDefinition, calendars: Data | None = None
 
 def _timer(trigger: Data, place: Path, timezone: str, calendars: Data) -> Iterator[Found]:
     if "file" in trigger:
-        yield (*place, "file"), "not-yet", "'file' is part of the language but not built yet", "remove it"
+        yield from _file(trigger["file"], (*place, "file"))
     if "cron" not in trigger and "every" not in trigger:
         for key in _TIMED:
-            if key in trigger and any(kind in trigger for kind in ("webhook", "after")):
+            if key in trigger and any(kind in trigger for kind in ("webhook", "after", "file")):
                 yield (*place, key), "missing-key", f"'{key}' needs 'cron' or 'every' beside it", ""
         return
     found = [*_cron(trigger, place), *_every(trigger, place), *_calendars(trigger, place, calendars)]
@@ -55,6 +56,20 @@ def _timer(trigger: Data, place: Path, timezone: str, calendars: Data) -> Iterat
         return
     fact = f"with this '{narrow}' the trigger never fires"
     yield (*place, narrow), "never-fires", fact, "they have no moment in common"
+
+
+def _file(given: Data, place: Path) -> Iterator[Found]:
+    for key in ("path", "done", "failed"):
+        text = given.get(key)
+        if text is None:
+            continue
+        if "\0" in text or ".." in text.split("/"):
+            yield (*place, key), "bad-value", f"'{text}' has '..' in it", "write the path from the project's folder"
+        elif key != "path" and posixpath.normpath(text) == posixpath.normpath(given["path"]):
+            yield (*place, key), "bad-value", f"'{text}' is the folder that is watched", "name another folder"
+    if "/" in given.get("pattern", "*"):
+        hint = "write the folder in path, and the names in pattern"
+        yield (*place, "pattern"), "bad-value", f"'{given['pattern']}' names a folder", hint
 
 
 def _cron(trigger: Data, place: Path) -> Iterator[Found]:

@@ -18,13 +18,14 @@ from engine.compiler.triggers.zones import zone
 from engine.definition.model import PipelineDefinition, Project
 from engine.definition.units import seconds
 from engine.expressions import Settings, compile_template
-from engine.pipeline import AfterPlan, TimerPlan, WebhookPlan
+from engine.pipeline import AfterPlan, FilePlan, TimerPlan, WebhookPlan
 
 Data = Mapping[str, Any]
 Params = Callable[[Data], Data]
 _RULE = ("cron", "every", "between", "weekdays", "calendar")
 _KINDS = ("cron", "every", "webhook", "after", "file")
 DEFAULT_MISSED = "last"
+DEFAULT_SETTLE = "1s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,16 @@ class Triggers:
     timers: tuple[TimerPlan, ...] = ()
     after: tuple[AfterPlan, ...] = ()
     webhooks: tuple[WebhookPlan, ...] = ()
+    files: tuple[FilePlan, ...] = ()
 
 
 def compile_triggers(project: Project, definition: PipelineDefinition, settings: Settings) -> Triggers:
-    """Compile what time and other pipelines start; webhooks are left empty.
+    """Compile what time, files and other pipelines start; webhooks are left empty.
 
     Cheap: croniter and the zones are first looked at when a slot is asked for.
     """
     calendars = project.settings.get("calendars") or {}
-    timers, after = [], []
+    timers, after, files = [], [], []
     for index, (name, trigger) in enumerate(zip(trigger_ids(definition), definition.triggers, strict=True)):
         params = _params(trigger, index, settings, project.settings.get("vars") or {})
         if "cron" in trigger or "every" in trigger:
@@ -51,7 +53,9 @@ def compile_triggers(project: Project, definition: PipelineDefinition, settings:
             named = trigger["after"]
             pipelines = (named,) if isinstance(named, str) else tuple(named)
             after.append(AfterPlan(name, pipelines, trigger.get("on", "success"), params))
-    return Triggers(tuple(timers), tuple(after))
+        elif "file" in trigger:
+            files.append(_file(definition.name, name, trigger["file"], params))
+    return Triggers(tuple(timers), tuple(after), files=tuple(files))
 
 
 def trigger_ids(definition: PipelineDefinition) -> tuple[str, ...]:
@@ -110,6 +114,12 @@ def _timer(definition: PipelineDefinition, name: str, trigger: Data, calendars: 
         kind="cron" if "cron" in trigger else "every",
         rule=_rule(trigger, definition.timezone),
     )
+
+
+def _file(pipeline: str, name: str, given: Data, params: Params) -> FilePlan:
+    settle = seconds(given.get("settle", DEFAULT_SETTLE))
+    pattern = given.get("pattern", "*")
+    return FilePlan(name, given["path"], pattern, settle, given.get("done"), given.get("failed"), params, pipeline)
 
 
 def _rule(trigger: Data, timezone: str) -> str:

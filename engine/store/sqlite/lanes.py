@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -130,26 +129,18 @@ class Fetch(NamedTuple):
     after: int
 
 
-# One row for all entries: with a row each, this thread would wait for the interpreter as often as there are entries.
-_FETCH = """
-WITH RECURSIVE found(seq, body, appended, attempts, size, place) AS (
-  SELECT seq, body, appended, attempts, length(CAST(body AS BLOB)), 1 FROM entries
-  WHERE seq = (SELECT min(seq) FROM entries WHERE lane = :lane AND seq > :after)
-  UNION ALL
-  SELECT next.seq, next.body, next.appended, next.attempts, size + length(CAST(next.body AS BLOB)), place + 1
-  FROM found JOIN entries AS next
-    ON next.seq = (SELECT min(seq) FROM entries WHERE lane = :lane AND seq > found.seq)
-  WHERE place < :limit AND size + length(CAST(next.body AS BLOB)) <= :max_bytes
-) SELECT json_group_array(json_array(seq, body, appended, attempts)) FROM found
-"""
-
-
 def fetch(connection: sqlite3.Connection, wanted: Fetch) -> list[tuple[int, Entry]]:
     """Read entries after a number, in order, up to the bounds but at least one."""
     lane = wanted.lease.lane
     _held(connection, wanted.lease)
-    ((found,),) = connection.execute(_FETCH, {**wanted._asdict(), "lane": lane, "lease": None}).fetchall()
-    return [
-        (number, Entry(entry_id(number), lane, codec.decode(body), appended, attempts))
-        for number, body, appended, attempts in sorted(json.loads(found))
-    ]
+    found: list[tuple[int, Entry]] = []
+    room = wanted.max_bytes
+    for number, body, appended, attempts in connection.execute(
+        "SELECT seq, body, appended, attempts FROM entries WHERE lane = ? AND seq > ? ORDER BY seq LIMIT ?",
+        (lane, wanted.after, wanted.limit),
+    ):
+        room -= len(body.encode())
+        if found and room < 0:
+            break
+        found.append((number, Entry(entry_id(number), lane, codec.decode(body), appended, attempts)))
+    return found

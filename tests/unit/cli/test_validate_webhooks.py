@@ -24,7 +24,9 @@ def said(tmp_path):
             "import sys; from engine.cli.main import main; main(['validate', '--format', 'json', *sys.argv[1:]]);"
             "print(sorted({name.split('.')[0] for name in sys.modules} & {'aiohttp', 'jwt', 'croniter'}))"
         )
-        done = subprocess.run([sys.executable, "-c", code, *options], cwd=tmp_path, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *options], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
         text, _, loaded = done.stdout.rstrip().rpartition("\n")
         return [(p["file"], p["line"], p["code"]) for p in json.loads(text)["problems"]], loaded
 

@@ -201,7 +201,19 @@ SPAN = "is not a span of the day; write it like 09:00-19:00"
             "{cron: R 3 * * *}", "cron-field", ".cron",
             "'R 3 * * *' leaves the time to chance; write the time; jitter spreads firings",
         ),
-        ("{file: {path: in}}", "not-yet", ".file", "'file' is part of the language but not built yet; remove it"),
+        (
+            "{file: {path: ../in}}", "bad-value", ".file.path",
+            "'../in' has '..' in it; write the path from the project's folder",
+        ),
+        (
+            "{file: {path: in, done: ./in/}}", "bad-value", ".file.done",
+            "'./in/' is the folder that is watched; name another folder",
+        ),
+        (
+            "{file: {path: in, pattern: 'a/*.csv'}}", "bad-value", ".file.pattern",
+            "'a/*.csv' names a folder; write the folder in path, and the names in pattern",
+        ),
+        ("{file: {path: in}, missed: all}", "missing-key", ".missed", f"'missed' {TIMED}"),
         ("{after: banks, jitter: 5m}", "missing-key", ".jitter", f"'jitter' {TIMED}"),
         ("{after: banks, calendar: bank-days}", "missing-key", ".calendar", f"'calendar' {TIMED}"),
         ("{cron: 0 3 * * *, weekdays: fri}", "missing-key", ".weekdays", "'weekdays' needs 'every' beside it"),

@@ -180,8 +180,18 @@ def test_a_key_set_is_read_from_a_file(tmp_path: Path) -> None:
         ("{path: /p, auth: none, schema: missing.json}", "file", "schema"),
         ("{path: /p, auth: none, schema: ../../../etc/hostname}", "file", "schema"),
         (
-            "{path: /p, auth: [{jwt: {algorithms: [RS256], jwks: 'https://idp.example/keys'}}]}",
-            "not-yet",
+            "{path: /p, auth: [{jwt: {algorithms: [RS256], jwks: 'http://idp.example/keys'}}]}",
+            "bad-value",
+            "auth[0].jwt.jwks",
+        ),
+        (
+            "{path: /p, auth: [{jwt: {algorithms: [HS256], jwks: 'https://idp.example/keys'}}]}",
+            "bad-value",
+            "auth[0].jwt.jwks",
+        ),
+        (
+            "{path: /p, auth: [{jwt: {algorithms: [RS256], jwks: 'https://a:b@idp.example/keys'}}]}",
+            "bad-value",
             "auth[0].jwt.jwks",
         ),
         ("{path: /p, auth: [{jwt: {algorithms: [RS256], jwks: no.json}}]}", "file", "auth[0].jwt.jwks"),
@@ -224,3 +234,10 @@ def test_secrets_of_callers_are_known_as_secrets(tmp_path: Path) -> None:
         settings='clients: {a: {hmac: {preset: github, secret: "${secret:s}"}}}\n',
     )
     assert "s3cret" in loaded.secrets
+
+
+@pytest.mark.parametrize("respond", ["result", "{with: result, status: 201}"])
+def test_a_run_that_reads_a_source_is_not_answered_with_its_result_yet(tmp_path: Path, respond: str) -> None:
+    hook = f"{{path: /p, auth: none, respond: {respond}}}"
+    assert problems(tmp_path, hook, SOURCE) == [("not-yet", "triggers[0].webhook.respond")]
+    assert problems(tmp_path, hook) == [], "without a source it is"

@@ -39,7 +39,8 @@ def said(tree: ast.AST) -> Iterator[str]:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         given = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
         found = [text for text in given if _CODE.fullmatch(text) and text not in LEVELS]
-        if name in SAYS:
+        # a note of a run's log begins with its level; others only share the name
+        if name in SAYS and (name != "note" or LEVELS & {*given}):
             yield from found[:1]
 
 
