@@ -200,8 +200,8 @@ class Execution:
             return "failed"
         if not self.stop.is_set():
             return self.tally.outcome
-        if self.accepted:
-            return self.tally.outcome
+        if self.accepted:  # what is under way goes on with the next session
+            return "interrupted" if self.ledger.unfinished else self.tally.outcome
         return self.stop.status if isinstance(self.stop, Stop) else "cancelled"
 
     async def _finish(self) -> None:
