@@ -151,11 +151,6 @@ class Ledger(Generic[D]):
                     return
 
     @property
-    def unfinished(self) -> bool:
-        """Tell whether something that was taken is not delivered yet."""
-        return bool(self._open)
-
-    @property
     def settled(self) -> bool:
         """Tell whether all that was taken has been given out."""
         return not (self._open or self._held or self._beyond or self._covered.sequence >= 0)

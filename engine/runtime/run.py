@@ -193,6 +193,12 @@ class Execution:
             f"most often {self.tally.worst()}"
         )
 
+    @property
+    def _holds(self) -> bool:
+        """Tell whether accepted work waits for a target."""
+        patiences = [writer.delivery.patience for writer in self.writers.values()]
+        return any(patience is not None and patience.waiting for patience in patiences)
+
     def _outcome(self) -> RunStatus:
         if self.error is None and not self.stop.is_set() and self.ledger.close():
             self.error = self._mistake()
@@ -200,8 +206,8 @@ class Execution:
             return "failed"
         if not self.stop.is_set():
             return self.tally.outcome
-        if self.accepted:  # what is under way goes on with the next session
-            return "interrupted" if self.ledger.unfinished else self.tally.outcome
+        if self.accepted:  # what it held goes on with the next session
+            return "interrupted" if self._holds else self.tally.outcome
         return self.stop.status if isinstance(self.stop, Stop) else "cancelled"
 
     async def _finish(self) -> None:

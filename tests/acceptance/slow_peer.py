@@ -57,4 +57,9 @@ def serving_slowly(seconds: float) -> Iterator[SlowPeer]:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(timeout=10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        pending = asyncio.all_tasks(loop)  # callers that hang hold their handlers
+        for task in pending:
+            task.cancel()
+        if pending:
+            loop.run_until_complete(asyncio.wait(pending))
         loop.close()
