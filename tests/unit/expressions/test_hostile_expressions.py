@@ -87,12 +87,12 @@ ESCAPES = {
 
 def run(text):
     """Compile and render; return the text of the value, or None where it was refused."""
-    begin = time.perf_counter()
+    begin = time.thread_time()
     try:
         value = compile_template(text, (), Settings())({**names(), "_now": frame().now})
     except (Invalid, RecordError):
         value = None
-    taken = time.perf_counter() - begin
+    taken = time.thread_time() - begin
     return value, taken
 
 
@@ -194,9 +194,9 @@ def test_long_templates_and_deep_ones_are_refused():
         "{{ a" + ".a" * 2000 + " }}",
     ]
     for text in texts:
-        begin = time.perf_counter()
+        begin = time.thread_time()
         assert check_value(text, ("x",), ALL_NAMES), text[:40]
-        assert time.perf_counter() - begin < SECONDS
+        assert time.thread_time() - begin < SECONDS
 
 
 def test_data_is_never_a_template():
@@ -244,12 +244,12 @@ QUERIES = {
 @pytest.mark.parametrize("text", QUERIES.values(), ids=QUERIES)
 def test_no_query_runs_long_or_makes_much(text):
     evaluate("a || upper(b || '')", Settings())({})
-    begin = time.perf_counter()
+    begin = time.thread_time()
     try:
         value = compile_expression(text, (), Settings())(RECORD)
     except (Invalid, RecordError):
         value = None
-    assert time.perf_counter() - begin < SECONDS * 3
+    assert time.thread_time() - begin < SECONDS * 3
     assert value is None or len(repr(value)) <= 4 * MIB
 
 
