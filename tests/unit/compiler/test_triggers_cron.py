@@ -294,9 +294,9 @@ def test_ten_thousand_triggers_are_asked_quickly():
     ]
     for slots in many:
         slots.next_after(now)
-    began = time.perf_counter()
+    began = time.thread_time()
     for slots in many:
         slots.next_after(now)
-    each = (time.perf_counter() - began) / len(many)
+    each = (time.thread_time() - began) / len(many)
     assert each < 100e-6
     assert cron.cache_info().currsize <= 16384

@@ -200,9 +200,9 @@ class TestPatterns:
         text = "0" * most
         took = []
         for _ in range(3):
-            begin = time.perf_counter()
+            begin = time.thread_time()
             made.search(text)
-            took.append(time.perf_counter() - begin)
+            took.append(time.thread_time() - begin)
         assert min(took) < 0.25
 
     def test_more_than_that_is_too_large(self):
