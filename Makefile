@@ -35,7 +35,7 @@ unit: setup ## the quick tests
 	@$(BIN)/pytest tests/unit tests/architecture -n auto
 
 kill: setup ## kill -9 and reloads at random moments: 100 kills of 100,000 accepted webhooks, 500 reloads under load
-	@WEBHOOK_KILLS=100 WEBHOOK_ACCEPTED=100000 RELOADS=500 $(BIN)/pytest tests/acceptance -k "kill or reload" -v -s
+	@KILLS=$${KILLS:-20} WEBHOOK_KILLS=100 WEBHOOK_ACCEPTED=100000 RELOADS=500 $(BIN)/pytest tests/acceptance -k "kill or reload" -v -s
 
 bench: setup tools ## speed, as ratios against baselines measured in the same run
 	@code=0; for bench in benchmarks/bench_*.py; do PYTHONPATH=$(CURDIR) $(BIN)/python $$bench || code=1; done; exit $$code
