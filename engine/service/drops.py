@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import LeaseLost, RecordError, StoreFull, Unavailable
-from engine.events import Fired, Noted, RunStatus, StoreChanged, Tell
+from engine.events import Fired, Noted, RunStatus, Tell
 from engine.ids import new_id
 from engine.pipeline import FilePlan
 from engine.service.arrivals import Arrival, Arrivals, Known, key_of, lost
 from engine.service.firing import Firing
 from engine.service.folders import Found, Mark, home, look, move
+from engine.service.settling import settle
 from engine.service.trails import Places
 from engine.service.watch import Ears, Pace, first
 from engine.store.base import Lease, NewEntry, Settlement, Store
@@ -264,20 +265,12 @@ class Drops:
         """Settle, and while the store is full try the same again; then go on from there."""
         state = {key: None if known is None else known.write() for key, known in changes.items()}
         settlement = Settlement(new_id(), self._held, state=state, append=append, done=done)
-        full = False
-        while True:
-            try:
-                await self._store.settle(settlement)
-                break
-            except StoreFull as error:
-                if not full:
-                    self._tell(StoreChanged("full", str(error)))
-                full = True
-            await asyncio.sleep(1.0)
-            await self._renew()
-        if full:
-            self._tell(StoreChanged("ok"))
+        await settle(self._store, settlement, self._tell, self._pause)
         self._arrivals.follow(changes)
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._renew()
 
 
 def _path(plan: FilePlan, name: str) -> str:

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from engine.errors import LeaseLost, RecordError, StoreFull, Unavailable
-from engine.events import Fired, Noted, Skipped, StoreChanged, Tell
+from engine.events import Fired, Noted, Skipped, Tell
 from engine.ids import new_id
 from engine.pipeline import TimerPlan
 from engine.schedule import judge, moment
 from engine.service.firing import Firing
+from engine.service.settling import settle
 from engine.service.timers import AHEAD, KEPT, Board, Place, Timer, key_of, utc
 from engine.store.base import Lease, NewEntry, Settlement, Store
 
@@ -220,19 +221,11 @@ class Scheduler:
             return
         assert self._lease is not None
         settlement = Settlement(new_id(), self._lease, state=state, append=append)
-        full = False
-        while True:
-            try:
-                await self._store.settle(settlement)
-                break
-            except StoreFull as error:
-                if not full:
-                    self._tell(StoreChanged("full", str(error)))
-                full = True
-            await self._sleep(1.0)
-            await self._renew()
-        if full:
-            self._tell(StoreChanged("ok"))
+        await settle(self._store, settlement, self._tell, self._pause)
+
+    async def _pause(self, seconds: float) -> None:
+        await self._sleep(seconds)
+        await self._renew()
 
 
 async def _gently(items: Iterable[_Item]) -> AsyncIterator[_Item]:

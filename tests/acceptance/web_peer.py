@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -67,20 +67,26 @@ class WebPeer:
 def serving() -> Iterator[WebPeer]:
     """Serve on a free port from a thread of its own."""
     peer = WebPeer()
+    with answering(peer.serve) as peer.url:
+        yield peer
+
+
+@contextmanager
+def answering(handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> Iterator[str]:
+    """Let *handle* answer on a free port, in a loop and a thread of its own; give the address."""
     loop = asyncio.new_event_loop()
 
     async def begin() -> web.ServerRunner:
-        runner = web.ServerRunner(web.Server(peer.serve, access_log=None), shutdown_timeout=0.1)
+        runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        peer.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
     runner = loop.run_until_complete(begin())
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        yield peer
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(timeout=10)
         loop.call_soon_threadsafe(loop.stop)
