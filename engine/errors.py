@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Path = tuple[str | int, ...]
@@ -30,6 +30,8 @@ class Problem:
     path: str
     message: str
     hint: str = ""
+    fix: str = field(default="", compare=False)
+    """What to write in place of the key or scalar that stands at the place, as YAML; empty: a person must decide."""
 
     def __str__(self) -> str:
         """Render as one line a person and an editor can read."""

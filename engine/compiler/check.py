@@ -55,8 +55,8 @@ def _pipeline(project: Project, definition: PipelineDefinition, news: _News) -> 
     settings = expression_settings(project, definition)
     for issue in _issues(definition, settings, news):
         place = definition.origin.place(issue.path)
-        path = dotted(issue.path)
-        yield definition.origin.told(Problem(*place, issue.code, issue.severity, path, issue.message, issue.hint))
+        told = Problem(*place, issue.code, issue.severity, dotted(issue.path), issue.message, issue.hint, issue.fix)
+        yield definition.origin.told(told)
     if definition.promises:
         from engine.compiler.promises import check_promises
 

@@ -42,6 +42,8 @@ class Finding(NamedTuple):
     """What ``{value}`` in the message stands for; not shown where it is a secret."""
     name: str = ""
     """The key that is missing."""
+    fix: str = ""
+    """What to write in place of the key or scalar at *path*, as YAML; empty: a person must decide."""
 
     def said(self, instead: str = "") -> str:
         """Return the message, with *instead* in place of the value where that must not be shown."""

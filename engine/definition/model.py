@@ -208,6 +208,20 @@ class ConnectionDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class PipelineTest:
+    """One of ``tests:`` of a ``*.test.yaml``."""
+
+    name: str
+    pipeline: str
+    """The pipeline it tests, or one instance of a template: ``press[p-07]``."""
+    origin: Origin
+    path: NodePath
+    """Of *body* in its file: ``("tests", 0)``."""
+    body: Mapping[str, Any]
+    """As it is written; it fits the schema."""
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """An integrator's folder, loaded."""
 
@@ -223,3 +237,5 @@ class Project:
     """What is right in pipelines that have problems: for finding further ones, never to be run."""
     tables: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Files with rows of a ``for_each``, and the files of the definitions that name them."""
+    tests: Mapping[str, tuple[PipelineTest, ...]] = field(default_factory=dict)
+    """By the name of the pipeline, as the tests give it."""

@@ -19,9 +19,8 @@ def problem(document: Document, finding: Finding, severity: Severity = "error", 
     path = finding.path
     place = document.place((*path, KEY) if finding.key and path else path)
     shown = path[:-1] if finding.key and finding.code in _AT_THE_KEY else path
-    return Problem(
-        place.file, place.line, place.column, finding.code, severity, dotted(shown), finding.said(instead), finding.hint
-    )
+    said = finding.said(instead)
+    return Problem(*place, finding.code, severity, dotted(shown), said, finding.hint, finding.fix)
 
 
 _AT_THE_KEY = frozenset({"unknown-key", "not-yet", "unknown-connector", "too-many", "bad-name"})

@@ -56,6 +56,8 @@ class Issue:
     offset: int | None = None
     """0-based, in characters of the node's text, where that is known."""
     severity: Literal["error", "warning"] = "error"
+    fix: str = ""
+    """What to write in place of the node's text, as YAML; empty: a person must decide."""
 
 
 class Invalid(EngineError):

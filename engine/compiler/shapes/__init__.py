@@ -1,0 +1,1 @@
+"""Where the types of records are known from, and what targets take; all offline."""
