@@ -14,6 +14,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY engine engine
 COPY connectors connectors
 COPY schemas schemas
+COPY docs/codes docs/codes
 RUN pip install --quiet --no-index --find-links /wheels hatchling \
  && pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels . \
  && python -m venv /opt/engine \

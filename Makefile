@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PATH := $(PATH):$(CURDIR)/.tools/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test tools lint types layers unit kill bench lock clean
+.PHONY: help setup run test tools reference lint types layers unit kill bench lock clean fuzz
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -19,8 +19,12 @@ run: setup ## the bank hub end to end: 50,000 transactions, then 500 changes
 test: setup tools ## everything that is checked: lint, types, layers, all tests
 	@$(BIN)/python scripts/check_all.py
 
-tools: setup ## programs that tests and benchmarks use, from Debian, into .tools/, without root
+tools: setup ## programs that tests and benchmarks use, from Debian and npm, into .tools/, without root
 	@$(BIN)/python scripts/unpack_tools.py
+	@$(BIN)/python scripts/node_tools.py
+
+reference: setup ## docs/reference and schemas/project.json, from schemas, codes and commands
+	@$(BIN)/python -m scripts.reference
 
 lint: setup ## ruff: mistakes and format
 	@$(BIN)/python scripts/check_all.py lint
@@ -36,6 +40,9 @@ unit: setup ## the quick tests
 
 kill: setup ## kill -9 and reloads at random moments: 100 kills of 100,000 accepted webhooks, 500 reloads under load
 	@KILLS=$${KILLS:-20} WEBHOOK_KILLS=100 WEBHOOK_ACCEPTED=100000 RELOADS=500 $(BIN)/pytest tests/acceptance -k "kill or reload" -v -s
+
+fuzz: setup ## changed definitions and random expressions, for MINUTES=10; what breaks is made small and saved
+	@MINUTES=$${MINUTES:-10} PYTHONPATH=$(CURDIR) $(BIN)/python scripts/fuzz.py
 
 bench: setup tools ## speed, as ratios against baselines measured in the same run
 	@code=0; for bench in benchmarks/bench_*.py; do PYTHONPATH=$(CURDIR) $(BIN)/python $$bench || code=1; done; exit $$code

@@ -24,14 +24,15 @@ description: Orders of shop {number}
 labels: {{client: shop, flow: orders}}
 timezone: America/Sao_Paulo
 time_limit: 30m
-params:
-  full: {{type: boolean, default: false}}
+params: {params}
 triggers:
   - {{id: incremental, cron: "0 */2 * * *"}}
 source:
   sql:
     connection: shop
-    query: select * from orders where (updated_at, id) > (:cursor_updated_at, :cursor_id) order by updated_at, id
+    query: >-
+      select id, amount, description, type, category, currency, updated_at from orders
+      where (updated_at, id) > (:cursor_updated_at, :cursor_id) order by updated_at, id
   cursor:
     fields: [updated_at, id]
     initial: {{updated_at: "1970-01-01 00:00:00", id: 0}}
@@ -59,17 +60,27 @@ resilience:
 """
 CONNECTIONS = """\
 connections:
-  shop: {sql: {url: "sqlite:///shop.db"}}
+  shop: {sql: {url: "sqlite:///shop.db", tables: orders.sql}}
   hub: {http: {base_url: "http://localhost:4000"}}
 """
-TEMPLATE = {"reset": '"{{ params.full }}"', "label": '"{{ record.description | trim | title }}"'}
-PLAIN = {"reset": "false", "label": "description"}
+TABLES = """\
+create table orders (id integer primary key, amount numeric not null, description text not null, type text not null,
+  category text, currency text, updated_at text not null);
+"""
+"""With them the types of all fields are known, and every expression is followed."""
+TEMPLATE = {
+    "params": "{full: {type: boolean, default: false}}",
+    "reset": '"{{ params.full }}"',
+    "label": '"{{ record.description | trim | title }}"',
+}
+PLAIN = {"params": "{}", "reset": "false", "label": "description"}
 
 
 def project(folder: Path, count: int, texts: dict[str, str]) -> Path:
     (folder / "pipelines").mkdir(parents=True)
     (folder / "connections").mkdir()
     (folder / "connections" / "all.yaml").write_text(CONNECTIONS)
+    (folder / "orders.sql").write_text(TABLES)
     for number in range(count):
         (folder / "pipelines" / f"orders-{number}.yaml").write_text(PIPELINE.format(number=number, **texts))
     return folder

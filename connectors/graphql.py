@@ -212,4 +212,11 @@ def _variables(template: Template | None, names: Names) -> dict[str, Any]:
 
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/graphql-response+json, application/json"}
 
-CONNECTOR = Connector("graphql", source=GraphqlSource, target=GraphqlTarget, call=GraphqlCall, connections=("http",))
+CONNECTOR = Connector(
+    "graphql",
+    source=GraphqlSource,
+    target=GraphqlTarget,
+    call=GraphqlCall,
+    connections=("http",),
+    replaceable=True,
+)

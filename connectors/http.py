@@ -54,7 +54,8 @@ class HttpConnection:
             Access,
             context.name,
             base_url,
-            credentials(auth, headers),
+            exchange=context.exchange,
+            credentials=credentials(auth, headers),
             proxy=proxy,
             max_response=int(max_response),
             egress=Egress.of(context.egress),
@@ -68,7 +69,8 @@ class HttpConnection:
     async def open(self, stack: AsyncExitStack) -> None:
         """Make the session; nothing is reached yet."""
         context = self.context
-        trust = tls_context(context.name, self._tls, context.project)
+        offline = context.exchange is not None and context.exchange.offline
+        trust = None if offline else tls_context(context.name, self._tls, context.project)
         self.client = Client(self._access(tls=trust))
         if (self._tls or {}).get("verify") is False:
             # said in the log of every run that uses it: see engine.net.target.session
@@ -306,8 +308,9 @@ async def _session(context: Context, url: str | None, stack: AsyncExitStack) -> 
     if url is None:
         return session(context)
     host = urlsplit(url).hostname or context.name
-    trust = tls_context(host, None, context.project)
-    client = Client(Access(host, url, tls=trust, egress=Egress.of(context.egress)))
+    exchange = context.exchange
+    trust = None if exchange is not None and exchange.offline else tls_context(host, None, context.project)
+    client = Client(Access(host, url, tls=trust, egress=Egress.of(context.egress), exchange=exchange))
     await client.open(stack)
     return client
 
@@ -338,6 +341,4 @@ def _needs_record(path: Template | None, names: Names) -> bool:
     return False
 
 
-CONNECTOR = Connector(
-    "http", source=HttpSource, target=HttpTarget, connection=HttpConnection, call=HttpCall, connections=("http",)
-)
+CONNECTOR = Connector("http", HttpSource, HttpTarget, HttpConnection, HttpCall, ("http",), replaceable=True)

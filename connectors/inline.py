@@ -26,4 +26,4 @@ class InlineSource(BaseSource):
             yield Batch(some, [NO_META] * len(some), {"row": at + len(some)})
 
 
-CONNECTOR = Connector("inline", source=InlineSource)
+CONNECTOR = Connector("inline", source=InlineSource, replaceable=True)

@@ -8,4 +8,12 @@ from connectors._sql.source import SqlSource
 from connectors._sql.target import SqlTarget
 from engine.connector import Connector
 
-CONNECTOR = Connector("sql", source=SqlSource, target=SqlTarget, connection=SqlConnection, call=SqlCall, batch=100)
+CONNECTOR = Connector(
+    "sql",
+    source=SqlSource,
+    target=SqlTarget,
+    connection=SqlConnection,
+    call=SqlCall,
+    batch=100,
+    replaceable=True,
+)

@@ -1,8 +1,6 @@
 """``python -m engine``: the command line without an installed script."""
 
-import sys
-
-from engine.cli.main import main
+from engine.cli.main import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -31,6 +31,26 @@ Expression = Callable[[Any], Any]
 Memory = Literal["replayable", "acknowledged", "live"]
 
 
+Told = Mapping[str, Any]
+"""What is asked of a remote system, or what it answers, as plain data without credentials."""
+
+
+class Exchange(Protocol):
+    """Stands between a connector and the system it reaches: in tests, and where a run is recorded.
+
+    Asked of http: ``method path query headers body``, answered ``status headers body`` (bytes). Of sql: ``query`` or
+    ``statement`` with ``binds``, or ``operation table row``; answered ``rows``, ``count``, or ``refused`` with why.
+    Answered ``taken``: nobody is there, and all of it counts as done.
+    """
+
+    offline: bool
+    """It answers by itself: nothing may be opened or reached."""
+
+    async def __call__(self, connection: str, asked: Told, proceed: Callable[[], Awaitable[Told]]) -> Told:
+        """Return the answer; *proceed* asks for real. Raises TimeoutError, ConnectionError."""
+        ...
+
+
 async def _call_once(call: Callable[[], Awaitable[T]]) -> T:
     return await call()
 
@@ -69,6 +89,8 @@ class Context:
     """The pipeline's name, empty for a connection."""
     target: str = ""
     """The target's id, empty elsewhere."""
+    exchange: Exchange | None = None
+    """What a connector that is ``replaceable`` asks in place of the remote system."""
 
 
 class Connection(Protocol):
@@ -196,5 +218,7 @@ class Connector:
     """The kinds of connection its source and target work over; empty: its own kind, where it has one."""
     batch: int = 1
     """Records of one write where the pipeline is silent about ``batch``."""
+    replaceable: bool = False
+    """All that it would reach it asks ``context.exchange``, where there is one; tests of pipelines run no other."""
 
     API: ClassVar[int] = 1

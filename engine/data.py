@@ -8,7 +8,10 @@ from pathlib import Path
 
 @cache
 def folder(name: str) -> Path:
-    """Return the folder *name* (``schemas``) of the wheel's data, or of the checkout the engine runs from."""
+    """Return the folder *name* (``schemas``, ``codes``) of the wheel, or of the checkout the engine runs from."""
     package = Path(__file__).parent
     shipped = package / "_data" / name
-    return shipped if shipped.is_dir() else package.parent / name
+    return shipped if shipped.is_dir() else package.parent / _IN_A_CHECKOUT.get(name, name)
+
+
+_IN_A_CHECKOUT = {"codes": "docs/codes"}

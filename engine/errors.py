@@ -18,6 +18,10 @@ class Place(NamedTuple):
     column: int
 
 
+MAX_SAID = 500
+"""Characters of each text of a problem."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One mistake in a definition: its place, a stable code, the fact, and the remedy."""
@@ -32,6 +36,14 @@ class Problem:
     hint: str = ""
     fix: str = field(default="", compare=False)
     """What to write in place of the key or scalar that stands at the place, as YAML; empty: a person must decide."""
+
+    def __post_init__(self) -> None:
+        """Shorten what a hostile file made long: nobody reads it, and everybody who shows it pays."""
+        if len(self.message) > MAX_SAID or len(self.hint) > MAX_SAID or len(self.path) > MAX_SAID:
+            for name in ("path", "message", "hint"):
+                text = getattr(self, name)
+                if len(text) > MAX_SAID:
+                    object.__setattr__(self, name, f"{text[: MAX_SAID - 1]}…")
 
     def __str__(self) -> str:
         """Render as one line a person and an editor can read."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -74,6 +73,12 @@ class Redactor:
         return self.text(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
+def _html(value: str) -> str:
+    from html import escape  # brings a table of all entities, for which most commands have no use
+
+    return escape(value)
+
+
 _WRITERS: tuple[Callable[[str], str], ...] = (
     str,
     lambda value: quote(value, safe=""),
@@ -84,7 +89,7 @@ _WRITERS: tuple[Callable[[str], str], ...] = (
     lambda value: json.dumps(value, ensure_ascii=False)[1:-1],
     lambda value: json.dumps(value, ensure_ascii=False)[1:-1].replace("/", "\\/"),
     lambda value: repr(value)[1:-1],
-    html.escape,
+    _html,
     lambda value: value.encode("utf-8", "surrogateescape").hex(),
 )
 

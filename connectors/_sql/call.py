@@ -12,8 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from connectors._sql.binds import parse
 from connectors._sql.connection import SqlConnection
 from connectors._sql.dialects import explain, look, reason, refused
+from connectors._sql.exchanged import exchange_of
 from connectors._sql.operations import Call
 from connectors._sql.steps import Database, Subject, build
+from connectors._sql.told import ask
 from connectors._sql.values import records
 from engine.connector import Context, Names, Template
 from engine.errors import Rejected
@@ -36,6 +38,7 @@ class SqlCall:
         nested: Literal["reject", "json"] = "reject",
     ) -> None:
         options = {"sql": statement, "params": params, "affects": affects, "otherwise": otherwise}
+        self._context = context
         self._link: SqlConnection = context.connection
         self._step = build(options, "", Database({}, "", nested == "json"))
         self._sql = parse(statement, "statement")
@@ -45,8 +48,10 @@ class SqlCall:
 
     async def call(self, names: Names, key: str | None) -> Any:
         """Execute once; return ``{count, rows}``. Raises ConnectorError; what it refuses leaves no trace."""
-        look(self._link.address)
         call = self._call(names)
+        if exchange_of(self._context) is not None:
+            return await self._told(call, names, key)
+        look(self._link.address)
         try:
             return await self._link.writer.run(lambda connection: _execute(connection, call))
         except (OverflowError, UnicodeEncodeError) as error:
@@ -55,6 +60,17 @@ class SqlCall:
             if refused(error):
                 raise Rejected(reason(error)) from error
             raise explain(error, self._link.address, "calling") from error
+
+    async def _told(self, call: Call, names: Names, key: str | None) -> Mapping[str, Any]:
+        told = await ask(self._context, self.show(names, key), reads=False)
+        if "refused" in told:
+            raise Rejected(str(told["refused"]))
+        rows = list(told.get("rows") or ())
+        count = int(told.get("count", len(rows)))
+        why = call.expects(count) if call.expects is not None else None
+        if why is not None:
+            raise Rejected(why)
+        return {"count": count, "rows": rows}
 
     def show(self, names: Names, key: str | None) -> Any:
         """Return the statement and its binds."""

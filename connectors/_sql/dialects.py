@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,7 @@ def _own_transactions(made: Engine, begin: str | None) -> None:
 
     @event.listens_for(made, "connect")
     def configure(connection: Any, _: Any) -> None:
+        sys.audit("engine.sqlite.opened", connection)  # tests of pipelines let it open no other file
         connection.isolation_level = None
         if begin:
             cursor = connection.cursor()

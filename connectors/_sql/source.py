@@ -11,11 +11,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult
 
 from connectors._sql.binds import Sql, parse, reach
+from connectors._sql.exchanged import exchange_of
 from connectors._sql.pages import PAGE, Plan, Rows, fetch, plan
 from connectors._sql.session import Session
 from connectors._sql.tables import Shape, reflect
+from connectors._sql.told import ask, reading, rows_of
 from connectors._sql.values import bindable, positions, records
-from engine.connector import BaseSource, Context, Template
+from engine.connector import BaseSource, Context, Template, Told
 from engine.errors import Misconfigured
 from engine.record import NO_META, Batch, Checkpoint
 
@@ -68,8 +70,10 @@ class SqlSource(BaseSource):
 
     def _rows(self) -> _Rows:
         if self._query is None:
-            return self._of_table()
+            return self._of_table() if exchange_of(self.context) is None else self._table_told()
         values = self._query.values(self._given(), "query")
+        if exchange_of(self.context) is not None:
+            return self._told(reading(self._query, values))
         # the answer to a question about one record is short: no cursor is left open for it
         return (self._whole if "record" in self.context.names else self._stream)(self._query, values)
 
@@ -97,6 +101,20 @@ class SqlSource(BaseSource):
             return {}
         written = {name for sql in (self._query, self._where) if sql for name in sql.names}
         return {name: bindable(reach(names, name)) for name in written if name.startswith("record.")}
+
+    async def _told(self, asked: Told) -> _Rows:
+        told = await self.context.call(lambda: ask(self.context, asked, reads=True))
+        names, rows = rows_of(told)
+        if rows:
+            yield self._named(names), rows
+
+    def _table_told(self) -> _Rows:
+        asked: dict[str, Any] = {"operation": "read", "table": self._table}
+        if self._where is not None:
+            asked["binds"] = reading(self._where, self._where.values(self._given(), "where"))["binds"]
+        elif self.context.cursor:
+            asked["binds"] = dict(self.context.cursor)
+        return self._told(asked)
 
     async def _stream(self, query: Sql, values: Mapping[str, Any]) -> _Rows:
         result = await self._session.call(_execute, query, values)

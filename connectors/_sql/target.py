@@ -9,8 +9,10 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from connectors._sql import told
 from connectors._sql.connection import SqlConnection
 from connectors._sql.dialects import explain, look, reason, refused
+from connectors._sql.exchanged import exchange_of
 from connectors._sql.once import Once
 from connectors._sql.operations import KINDS, Call
 from connectors._sql.steps import Database, Step, Subject, build, tables
@@ -63,6 +65,8 @@ class SqlTarget(BaseTarget):
 
     async def write(self, load: Outgoing) -> Receipt:
         """Deliver in one transaction. A refused record is in the receipt with the database's reason."""
+        if exchange_of(self.context) is not None:
+            return await told.write(self.context, self._questions(), load)
         look(self._link.address)
         writer = self._link.writer
         try:
@@ -73,6 +77,13 @@ class SqlTarget(BaseTarget):
         except (SQLAlchemyError, OSError) as error:
             raise explain(error, self._link.address, "writing") from error
         return Receipt(rejected=work.rejected) if work.rejected else TAKEN
+
+    def _questions(self) -> list[Step]:
+        if self._steps is None:
+            self._steps = [
+                told.questions(one, place, self._nested) for one, place in zip(self._options, self._places, strict=True)
+            ]
+        return self._steps
 
     def _prepare(self, connection: Connection) -> list[Step]:
         shapes: dict[str, Shape] = {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.errors import Problem
+from engine.errors import Problem, dotted
 
 if TYPE_CHECKING:
     from engine.definition.model import PipelineDefinition, Project
@@ -31,7 +32,11 @@ def webhook_problems(project: Project, known: Sequence[Problem], skip_env: bool 
         clients = compile_clients(project)
     except ValueError as error:
         return [Problem("engine.yaml", 1, 1, "file", "error", "clients", f"this is not a key set in JSON: {error}")]
-    found = problems(list(_bounds(project, named)), clients)
+    places = {(one.origin.file, dotted(path)): place for one in named for path, place in one.origin.places.items()}
+    found = [
+        replace(one, line=place.line, column=place.column) if (place := places.get((one.file, one.path))) else one
+        for one in problems(list(_bounds(project, named)), clients)
+    ]
     # of a broken engine.yaml nothing is known: that a caller is not there only follows
     unread = any(problem.path.startswith("clients") or problem.file == "engine.yaml" for problem in errors)
     return [

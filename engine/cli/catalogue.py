@@ -1,9 +1,8 @@
-"""``engine connectors`` and ``engine schema``: what the bundled JSON Schemas say, for people and for editors."""
+"""``engine connectors``: what there is to connect to, as the JSON Schemas say it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from engine.definition.schema import Catalog, ConnectorSchema
     from engine.definition.shape import Shape
 
-_KINDS: Final = ("pipeline", "connections", "settings")
 _ROLE = {
     "source": "as a source",
     "target": "as a target",
@@ -109,9 +107,9 @@ def _options(shape: Shape, prefix: str = "", depth: int = 0) -> list[list[str | 
         rows.append(
             [
                 f"{prefix}{key}",
-                _type(child),
+                type_text(child),
                 Cell("required", "warning") if needed and not prefix else flow(default) if default is not None else "",
-                _about(child),
+                about(child),
             ]
         )
         if child is not None and child.known() and depth < 2:
@@ -119,12 +117,13 @@ def _options(shape: Shape, prefix: str = "", depth: int = 0) -> list[list[str | 
     return rows
 
 
-def _type(child: Shape | None) -> str:
+def type_text(child: Shape | None) -> str:
+    """Say in a word or two what may stand there."""
     if child is None:
         return "any"
     enum = child.first("enum")
     if enum:
-        return " | ".join("null" if one is None else str(one) for one in enum)
+        return " | ".join(dict.fromkeys("null" if one is None else str(one) for one in enum))
     kind = child.unit or child.value
     if kind:
         return f"{kind}, secret" if child.secret else kind
@@ -138,39 +137,14 @@ def _plain_type(child: Shape) -> str:
     said = sorted(types - {"null"})
     if said == ["array"]:
         item = child.child(0)
-        return f"list of {_type(item)}" if item is not None else "list"
+        return f"list of {type_text(item)}" if item is not None else "list"
     return " or ".join({"array": "list", "object": "map", "string": "text"}.get(one, one) for one in said) or "null"
 
 
-def _about(child: Shape | None) -> str:
+def about(child: Shape | None) -> str:
+    """Say what a key is: its title, its description."""
     if child is None:
         return ""
     title, description = child.parts[0].get("title"), child.parts[0].get("description")
     said = [str(text).rstrip(".") for text in (title, description) if text]
     return ". ".join(said)
-
-
-@click.command("schema", cls=Command)
-@click.argument("name", required=False, default="pipeline")
-@pass_session
-def schema(session: Session, name: str) -> None:
-    """Print a bundled JSON Schema (draft-07): pipeline, connections, settings, or a connector's options.
-
-    An editor finds it by a first line: # yaml-language-server: $schema=PATH
-    """
-    session.out.json(_schema(name), indent=2)
-
-
-def _schema(name: str) -> Any:
-    from engine.definition.schema import Catalog
-
-    catalog = Catalog()
-    for kind in _KINDS:
-        if name == kind:
-            return catalog.full(kind)
-    known: Sequence[str] = [*_KINDS, *catalog.names]
-    if name not in known:
-        raise click.UsageError(unknown("schema", name, known, f"{', '.join(_KINDS)}, or a connector's name"))
-    found = _known(catalog, name)
-    # one role's document holds all definitions of the file, with what they refer to
-    return {**found.document, "definitions": found.role(found.roles[0]).document["definitions"]}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from engine.cli.session import Session, unknown
 
@@ -22,11 +23,16 @@ class Entry(NamedTuple):
 SECTIONS: dict[str, dict[str, Entry]] = {
     "write": {
         "init": Entry("starters", "init", "Make an empty project that validates"),
-        "new": Entry("starters", "new", "Write a commented starter: pipeline, connection"),
+        "new": Entry("starters", "new", "Write a commented starter: pipeline, connection, test"),
         "validate": Entry("validate", "validate", "Find every problem of every file, offline"),
+        "explain": Entry("explain", "explain", "What a code of a problem means, with examples"),
+        "test": Entry("test", "test", "Run the tests beside the pipelines"),
         "eval": Entry("evaluate", "evaluate", "Try an expression or a mapping on JSON lines"),
+        "learn": Entry("learn", "learn", "Ask a real system what its data looks like, for validate"),
         "connectors": Entry("catalogue", "connectors", "What there is to connect to, with options and examples"),
-        "schema": Entry("catalogue", "schema", "Print a JSON Schema, for editors"),
+        "graph": Entry("graph", "graph", "Draw a pipeline, or the project, as a picture"),
+        "completion": Entry("completion", "completion", "Names at the press of Tab: bash, zsh, fish"),
+        "schema": Entry("schemas", "schema", "Print a JSON Schema, for editors"),
     },
     "run": {
         "run": Entry("run", "run", "Run pipelines now"),
@@ -51,6 +57,16 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
 }
 ENTRIES = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+
+def _completed(command: click.Command, path: str) -> None:
+    """Let a shell complete the arguments of a command, and of those below it."""
+    from engine.cli.completion import attach
+
+    attach(command, path)
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            _completed(below, f"{path} {name}")
 
 
 def _set_project(context: click.Context, _: click.Parameter, value: Path | None) -> None:
@@ -129,7 +145,15 @@ class Root(Group):
             return None
         command = getattr(import_module(f"engine.cli.{entry.module}"), entry.attribute)
         assert isinstance(command, click.Command)
+        if ctx.resilient_parsing:
+            _completed(command, cmd_name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands without loading them."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=one.help) for name, one in ENTRIES.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""

@@ -89,7 +89,7 @@ def _row(
     reads = [_used(one.source.use) if one.source else read_from(one) for one in group]
     sends = [", ".join(dict.fromkeys(_used(target.use) for target in one.targets)) for one in group]
     return [
-        Cell(title(first.name, group), "strong" if any(one.enabled for one in group) else "detail"),
+        Cell(title(first.name, group), "strong" if any(one.enabled for one in group) else "detail", whole=True),
         together(reads, origins),
         together(sends, origins),
         _started(group, held, now),
@@ -142,7 +142,7 @@ def _connections(
             users[name] = users.get(name, 0) + 1
     rows: list[list[str | Cell]] = [
         [
-            Cell(title(group[0].name, group), "strong"),
+            Cell(title(group[0].name, group), "strong", whole=True),
             group[0].use.connector,
             count(sum(users.get(one.name, 0) for one in group), "pipeline"),
             group[0].origin.file + (f"   {counted(group)}" if len(group) > 1 else ""),
@@ -157,10 +157,15 @@ def _connections(
 
 @click.command("show", cls=Command)
 @click.argument("name")
+@click.option("--types", "types", is_flag=True, help="The record after each step of a pipeline, as far as it is known.")
+@click.option("--json", "as_json", is_flag=True, help="With --types: as one JSON document.")
 @pass_session
-def show(session: Session, name: str) -> None:
+def show(session: Session, name: str, types: bool, as_json: bool) -> None:
     """Show a pipeline or a connection: what it reads, does and writes, and where it stands."""
     project, problems = session.read()
+    if types or as_json:
+        _types(session, project, name, types, as_json)
+        return
     if name in project.pipelines:
         definition = project.pipelines[name]
         _pipeline(session, project, definition)
@@ -169,6 +174,7 @@ def show(session: Session, name: str) -> None:
         found = project.connections[name]
         session.out.line(f"{session.out.look.paint(name, 'strong')}  {found.origin.file}")
         _use(session, "kind", found.use)
+        _facts(session, _users(project, name))
         file = found.origin.file
     elif instances := [one for one in project.pipelines.values() if of_template(one, name)]:
         _template(session, name, instances)
@@ -181,6 +187,24 @@ def show(session: Session, name: str) -> None:
         raise click.UsageError(unknown("pipeline or connection", name, known, "engine list"))
     if any(problem.file == file and problem.severity == "error" for problem in problems):
         session.err.line(f"it has errors, see  engine validate {file}")
+
+
+def _types(session: Session, project: Project, name: str, types: bool, as_json: bool) -> None:
+    from engine.cli.types import show_types
+
+    if not types:
+        raise click.UsageError("--json goes with --types")
+    instances = [one for one in project.pipelines.values() if one.name == name or of_template(one, name)]
+    if not instances:
+        raise click.UsageError(unknown("pipeline", name, project.pipelines, "engine list"))
+    show_types(session, project, instances[0], as_json)
+
+
+def _users(project: Project, connection: str) -> list[list[str]]:
+    from engine.compiler.facts import connections_of
+
+    users = sorted(one.name for one in project.pipelines.values() if connection in connections_of(one))
+    return [["used by", ", ".join(users) or "no pipeline"]]
 
 
 def _template(
@@ -250,7 +274,8 @@ def _facts(session: Session, facts: Sequence[Sequence[str]]) -> None:
 
 def _use(session: Session, label: str, use: Use) -> None:
     _facts(session, [[label, _used(use)]])
-    for line in lines(session.out.mask(dict(use.options))) if use.options else ():
+    written = {**use.options, **use.checks}
+    for line in lines(session.out.mask(written)) if written else ():
         session.out.line(f"            {line}")
 
 

@@ -24,7 +24,8 @@ def compiled(project: Project, name: str) -> Pipeline | None:
     from engine.compiler.check import check
     from engine.compiler.compile import compile_pipeline
 
-    if any(problem.severity == "error" for problem in check(replace(project, pipelines={name: definition}))):
+    alone = replace(project, pipelines={name: definition}, drafts=(), tests={})
+    if any(problem.severity == "error" for problem in check(alone)):
         return None
     try:
         return compile_pipeline(project, definition)

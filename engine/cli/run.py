@@ -15,6 +15,7 @@ from engine.cli.session import Session, pass_session, unknown
 from engine.errors import DefinitionError, Problem
 
 if TYPE_CHECKING:
+    from engine.app import Request
     from engine.definition.model import PipelineDefinition, Project
 
 PREVIEWS = 10
@@ -29,6 +30,8 @@ PREVIEWS = 10
 @click.option("--fresh", is_flag=True, help="Start over a run with reset that was interrupted.")
 @click.option("--strict", is_flag=True, help="Exit 1 also when records were rejected or all were dropped.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line a run instead of the summary.")
+@click.option("--record", type=click.Path(path_type=Path), metavar="FILE", help="Write the run as a test: x.test.yaml.")
+@click.option("--force", is_flag=True, help="With --record: overwrite FILE.")
 @pass_session
 def run(
     session: Session,
@@ -39,6 +42,8 @@ def run(
     fresh: bool,
     strict: bool,
     as_json: bool,
+    record: Path | None,
+    force: bool,
 ) -> int:
     """Run pipelines now, in this order; a failed one skips those that come after it.
 
@@ -53,12 +58,29 @@ def run(
         Job(one.name, Request(params=parse(params, one.params, one.name), limit=most, dry_run=dry_run, fresh=fresh))
         for one in chosen
     ]
+    if record is not None:
+        return _record(session, project, chosen, jobs[0].request, (record, force))
     foreground = Foreground(session, project, as_json, strict)
     try:
         return foreground.run(jobs)
     finally:
         if not foreground.served:
             _inactive(session, chosen, as_json)
+
+
+def _record(
+    session: Session,
+    project: Project,
+    chosen: Sequence[PipelineDefinition],
+    request: Request,
+    where: tuple[Path, bool],
+) -> int:
+    from engine.cli import recording
+
+    if len(chosen) > 1 or request.dry_run:
+        raise click.UsageError("--record writes one real run of one pipeline")
+    recording.refuse_existing(session.root / where[0], where[1])
+    return recording.record(session, project, chosen[0], recording.limited(request), session.root / where[0])
 
 
 def select(session: Session, names: Sequence[str]) -> tuple[Project, list[PipelineDefinition]]:

@@ -110,7 +110,7 @@ class Serve:
         if first:
             gc.disable()  # looking for cycles in what is loaded, and stays, would be a third of the time
         try:
-            project, found = load(session.root.resolve(), environ=session.environ())
+            project, found = load(session.root.resolve(), environ=session.environ(), tests=False)
         finally:
             if first:
                 gc.enable()

@@ -59,21 +59,30 @@ class Session:
         here = self.root / self.env_file
         return {**read(here if here.exists() else self.env_file), **os.environ}
 
-    def load(self, paths: Sequence[Path] = (), *, skip_env: bool = False) -> tuple[Project, list[Problem]]:
-        """Load the project and check its expressions; secrets are masked from here on."""
+    def load(
+        self, paths: Sequence[Path] = (), *, skip_env: bool = False, instead: Mapping[Path, bytes] | None = None
+    ) -> tuple[Project, list[Problem]]:
+        """Load the project and check its expressions; secrets are masked from here on. *instead* as of the loader."""
         from engine.compiler.check import check
+        from engine.definition.report import shown, told_once
 
-        project, problems = self.read(paths, skip_env=skip_env)
-        return project, sorted({*problems, *check(project)})
+        project, problems = self.read(paths, skip_env=skip_env, instead=instead)
+        return project, shown(told_once({*problems, *check(project)}))
 
-    def read(self, paths: Sequence[Path] = (), *, skip_env: bool = False) -> tuple[Project, list[Problem]]:
+    def read(
+        self, paths: Sequence[Path] = (), *, skip_env: bool = False, instead: Mapping[Path, bytes] | None = None
+    ) -> tuple[Project, list[Problem]]:
         """Load the project without its expressions: enough for commands that only look."""
-        from engine.definition.loader import load
+        from engine.definition import loader
         from engine.redact import Redactor
 
         if not self.root.is_dir():
             raise click.UsageError(f"the project folder {self.root} does not exist; name it with --project DIR")
-        project, problems = load(self.root.resolve(), environ=self.environ(), paths=paths, skip_env=skip_env)
+        environ, root = self.environ(), self.root.resolve()
+        if instead is None:
+            project, problems = loader.load(root, environ=environ, paths=paths, skip_env=skip_env)
+        else:
+            project, problems = loader.trial(root, instead, environ=environ, paths=paths, skip_env=skip_env)
         self.out.mask = self.err.mask = Redactor(project.secrets)
         self._loaded = project
         return project, list(problems)

@@ -8,19 +8,23 @@ from typing import NamedTuple
 from engine.telemetry.look import Look, Meaning
 from engine.telemetry.words import clip
 
+_TELLING = 24
+"""Characters of a description that still say something."""
+
 
 class Cell(NamedTuple):
-    """A text, what it means, and whether it stands to the right."""
+    """A text, what it means, and whether it stands to the right; *whole*: its column is never cut, one types it."""
 
     text: str
     meaning: Meaning | None = None
     right: bool = False
+    whole: bool = False
 
 
 def table(
     rows: Sequence[Sequence[str | Cell]], look: Look, heads: Sequence[str] = (), indent: str = "", wrap: bool = False
 ) -> list[str]:
-    """Lay out *rows* under dim *heads*; the widest text column gives way when the terminal is narrow.
+    """Lay out *rows* under dim *heads*; what is said last gives way when the terminal is narrow, then the widest.
 
     With *wrap* the last column goes on below itself instead of being clipped.
     """
@@ -33,7 +37,11 @@ def table(
     if wrap and widths:
         widths[-1] = min(widths[-1], max(room - sum(widths[:-1]) - 2 * (len(widths) - 1), 24))
         cells = [line for row in cells for line in _wrapped(row, widths[-1])]
-    widths = _fit(widths, room)
+    whole = [any(cell.whole for cell in column) for column in zip(*cells, strict=True)]
+    if any(whole) and not whole[-1] and sum(widths[:-1]) + 2 * (len(widths) - 1) + _TELLING > room:
+        # the last column only describes: a word or two of it would say nothing
+        cells, widths = [row[:-1] for row in cells], widths[:-1]
+    widths = _fit(widths, room, whole)
     return [indent + _line(row, widths, look) for row in cells]
 
 
@@ -45,10 +53,17 @@ def _wrapped(row: list[Cell], width: int) -> list[list[Cell]]:
     return [[*row[:-1], row[-1]._replace(text=first)], *below]
 
 
-def _fit(widths: list[int], room: int) -> list[int]:
+def _fit(widths: list[int], room: int, whole: Sequence[bool]) -> list[int]:
     fitted = list(widths)
-    while fitted and sum(fitted) + 2 * (len(fitted) - 1) > room:
-        widest = max(range(len(fitted)), key=lambda index: fitted[index])
+
+    def over() -> int:
+        return sum(fitted) + 2 * (len(fitted) - 1) - room
+
+    if len(whole) == len(fitted) and any(whole) and not whole[-1] and over() > 0:
+        fitted[-1] = max(fitted[-1] - over(), min(fitted[-1], _TELLING))
+    while fitted and over() > 0:
+        free = [index for index in range(len(fitted)) if not whole[index]] or [*range(len(fitted))]
+        widest = max(free, key=lambda index: fitted[index])
         if fitted[widest] <= 8:
             break
         fitted[widest] -= 1

@@ -30,7 +30,21 @@ def check(project: Project) -> list[Problem]:
     """
     definitions = (*project.pipelines.values(), *project.drafts)
     news = _News()
-    return sorted({problem for definition in definitions for problem in _pipeline(project, definition, news)})
+    found = {problem for definition in definitions for problem in _pipeline(project, definition, news)}
+    return sorted({*found, *_shapes(project, found)})
+
+
+def _shapes(project: Project, found: Set[Problem]) -> Iterator[Problem]:
+    """Yield what does not fit the shapes of records; where something is wrong already, that is enough."""
+    if not project.pipelines and not project.drafts:
+        return
+    from engine.compiler.shapes import check_shapes
+
+    said = {(one.file, one.line, one.path) for one in found if one.severity == "error"}
+    crowded = {one.file for one in found if one.code == "more-problems"}
+    for one in check_shapes(project, crowded):
+        if (one.file, one.line, one.path) not in said:
+            yield one
 
 
 class _News:

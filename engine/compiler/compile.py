@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from engine.compiler.facts import expression_settings, overlap_of
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
 __all__ = ["compile_pipeline", "compile_remote", "compile_starts", "fingerprint", "masks", "overlap_of"]
 
 
-def compile_pipeline(project: Project, definition: PipelineDefinition) -> Pipeline:
+def compile_pipeline(
+    project: Project, definition: PipelineDefinition, clock: Callable[[], datetime] | None = None
+) -> Pipeline:
     """Compile *definition*; its connectors are loaded. Raises Unavailable when a driver is missing.
 
-    The definition has no problems: ``check`` has said so.
+    The definition has no problems: ``check`` has said so. *clock* is what ``now()`` reads in options.
     """
-    settings = expression_settings(project, definition)
+    settings = expression_settings(project, definition, clock)
     mask, mask_sent = masks(definition)
     starts = compile_starts(project, definition, settings)
     return Pipeline(
@@ -77,7 +80,7 @@ def compile_starts(project: Project, definition: PipelineDefinition, settings: S
         return made
     from engine.compiler.webhooks import compile_webhooks
 
-    return replace(made, webhooks=compile_webhooks(project, definition))
+    return replace(made, webhooks=compile_webhooks(project, definition, settings))
 
 
 def masks(definition: PipelineDefinition) -> tuple[Callable[[Any], Any], Callable[[str, Any], Any]]:

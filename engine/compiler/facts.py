@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -12,10 +15,15 @@ if TYPE_CHECKING:
     from engine.pipeline import Overlap
 
 
-def expression_settings(project: Project, definition: PipelineDefinition) -> Settings:
-    """What is static for all expressions of a pipeline."""
+def expression_settings(
+    project: Project, definition: PipelineDefinition, clock: Callable[[], datetime] | None = None
+) -> Settings:
+    """What is static for all expressions of a pipeline; *clock* is what ``now()`` reads in options."""
     roots = tuple(project.root / folder for folder in project.settings.get("files") or ())
-    return Settings(timezone=ZoneInfo(definition.timezone), missing=definition.missing, root=project.root, roots=roots)
+    settings = Settings(
+        timezone=ZoneInfo(definition.timezone), missing=definition.missing, root=project.root, roots=roots
+    )
+    return settings if clock is None else replace(settings, clock=clock)
 
 
 def connections_of(definition: PipelineDefinition) -> list[str]:

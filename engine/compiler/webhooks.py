@@ -41,9 +41,11 @@ _LONGEST_ID = 200
 Names = Mapping[str, Any]
 
 
-def compile_webhooks(project: Project, definition: PipelineDefinition) -> tuple[WebhookPlan, ...]:
+def compile_webhooks(
+    project: Project, definition: PipelineDefinition, settings: Settings | None = None
+) -> tuple[WebhookPlan, ...]:
     """Compile the webhooks of a pipeline that has no problems: ``check_webhooks`` has said so."""
-    settings = expression_settings(project, definition)
+    settings = settings or expression_settings(project, definition)
     return tuple(_plan(project, definition, index, settings) for index in _indexes(definition))
 
 
@@ -61,11 +63,26 @@ def check_webhooks(project: Project, definition: PipelineDefinition) -> Iterator
             place = definition.origin.place(issue.path)
             where = dotted(issue.path)
             yield Problem(*place, issue.code, issue.severity, where, issue.message, issue.hint)
+        yield from _hidden_callers(project, definition, index)
         if definition.source is not None and _answers(definition.triggers[index]["webhook"]):
             path = ("triggers", index, "webhook", "respond")
             fact = "the call starts a run that reads a source; answering with its result is not built yet"
             hint = "answer with accepted, or take the records from the call: remove source"
             yield Problem(*definition.origin.place(path), "not-yet", "error", dotted(path), fact, hint)
+
+
+def _hidden_callers(project: Project, definition: PipelineDefinition, index: int) -> Iterator[Problem]:
+    """Behind a proxy every caller has the proxy's address, unless the engine knows whom to believe."""
+    listen, public = project.settings.get("listen") or {}, project.settings.get("public_url")
+    if not public or listen.get("trusted_proxies"):
+        return
+    auth = definition.triggers[index]["webhook"].get("auth")
+    for number, item in enumerate(auth if isinstance(auth, list) else ()):
+        if isinstance(item, Mapping) and "allow_ips" in item:
+            path = ("triggers", index, "webhook", "auth", number, "allow_ips")
+            fact = f"callers come through {public}, and then the address that is seen is the proxy's"
+            hint = "name the proxy in engine.yaml: listen: {trusted_proxies: [10.0.0.0/8]}"
+            yield Problem(*definition.origin.place(path), "proxy-hides-ip", "warning", dotted(path), fact, hint)
 
 
 def _answers(webhook: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from engine.definition.model import (
     Use,
 )
 from engine.definition.schema import Catalog
-from engine.definition.shape import Notes, convert
+from engine.definition.shape import Notes, Shape, convert
 from engine.definition.units import seconds
 from engine.definition.uses import Site, connector_of, sites
 from engine.errors import Path
@@ -153,12 +153,13 @@ class Builder:
         connector = self._catalog.connector(name)
         assert connector is not None
         notes = Notes()
-        options = convert(site.value[name] or {}, connector.role(site.role).shape, notes)
+        shape = connector.role(site.role).shape
+        options = convert(site.value[name] or {}, shape, notes)
+        checks = {key: options.pop(key) for key in list(options) if _check_only(shape, key)}
         connection = options.pop("connection", None) if connector.kinds and site.role != "connection" else None
         self.secrets.update(secret for secret in notes.secrets.values() if secret)
-        return Use(
-            name, connection, options, (*site.path, name), notes.values, frozenset(notes.encoded), frozenset(notes.sql)
-        )
+        where, encoded, sql = (*site.path, name), frozenset(notes.encoded), frozenset(notes.sql)
+        return Use(name, connection, options, where, notes.values, encoded, sql, checks)
 
     def _steps(self, value: Data) -> tuple[Step, ...]:
         asking = {site.path[:3]: site for site in sites(value) if site.path[0] == "steps"}
@@ -171,6 +172,11 @@ class Builder:
         levels = (self._defaults.get("resilience"), pipeline.get("resilience"), step.body.get("resilience"))
         written = any("retry" in (level or {}) for level in levels[1:])
         return replace(step, use=self._use(site), resilience=resilience(_merged_resilience(*levels), written))
+
+
+def _check_only(shape: Shape, key: str) -> bool:
+    option = shape.child(key)
+    return option is not None and option.check_only
 
 
 def _targets(value: Data) -> list[Site]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-from engine.definition.nearest import did_you_mean, nearest
+from engine.definition.nearest import nearest
+from engine.definition.retype import remedied, retyped, scalar, shortened, tight
+from engine.definition.saying import choice, plain, shown
 from engine.definition.shape import Shape
 from engine.errors import Path
 
@@ -44,10 +47,23 @@ class Finding(NamedTuple):
     """The key that is missing."""
     fix: str = ""
     """What to write in place of the key or scalar at *path*, as YAML; empty: a person must decide."""
+    discreet: str | None = None
+    """What to say instead of a hint that shows the value, where that must not be shown."""
 
     def said(self, instead: str = "") -> str:
         """Return the message, with *instead* in place of the value where that must not be shown."""
         return self.message.replace("{value}", instead or self.value)
+
+
+MAX_FOUND = 51
+"""Findings of one file: looking for the name somebody meant takes time, and who has so many begins with the first."""
+MORE = Finding((), False, "more-problems", "there are more problems here than are shown", "mend these first")
+
+
+def some(found: Iterable[Finding]) -> list[Finding]:
+    """Take what is found as far as anybody reads it, and say so."""
+    first = list(islice(found, MAX_FOUND + 1))
+    return [*first[:MAX_FOUND], MORE] if len(first) > MAX_FOUND else first
 
 
 _TYPES = {
@@ -59,7 +75,6 @@ _TYPES = {
     "object": "a map of keys",
     "null": "null",
 }
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _FIRST = ("type", "enum", "const")
 """A value of the wrong type breaks other rules too; only the first of these is said."""
 
@@ -74,6 +89,9 @@ def findings(mistakes: Sequence[Mistake], shape: Shape) -> list[Finding]:
             continue
         for finding in _SAYS.get(mistake.validator, _other)(path, mistake, shape):
             found[_in_own_words(finding, mistake)] = None
+        if len(found) >= MAX_FOUND:
+            found[MORE] = None
+            break
     return _without_echoes(list(found))
 
 
@@ -83,14 +101,22 @@ def _in_own_words(finding: Finding, mistake: Mistake) -> Finding:
     if not own or finding.code == "not-yet":
         return finding
     message, value = finding.message, finding.value
-    if "message" in own:
+    if "message" in own and finding.code != "too-many":
         about_key = finding.key and finding.path and mistake.validator != "anyOf"
         message = f"'{finding.path[-1]}' {own['message']}" if about_key else str(own["message"])
         if not finding.key:
-            message, value = f"{{value}} {own['message']}", _shown(mistake.instance)
-    return finding._replace(
-        code=own.get("code", finding.code), message=message, hint=own.get("hint", finding.hint), value=value
-    )
+            message, value = f"{{value}} {own['message']}", shown(mistake.instance)
+    hint, fix = own.get("hint", finding.hint), finding.fix
+    code = own.get("code", finding.code)
+    better = None if finding.key else remedied(mistake.instance, code, str(mistake.schema.get("x-type", "")))
+    if better:
+        hint, fix = better[0] if code != "bad-name" else f"{hint}: {better[0]}", better[1]
+    elif fix and ("code" not in own or "x-short" in mistake.schema):
+        hint = finding.hint
+    elif "hint" in own:
+        fix = ""
+    discreet = finding.discreet if hint == finding.hint else own.get("hint", "")
+    return finding._replace(code=code, message=message, hint=hint, value=value, fix=fix, discreet=discreet)
 
 
 def _without_echoes(found: list[Finding]) -> list[Finding]:
@@ -98,10 +124,11 @@ def _without_echoes(found: list[Finding]) -> list[Finding]:
     misspelt = {finding.path[:-1] for finding in found if finding.code in ("unknown-key", "not-yet") and finding.key}
     halved = {finding.path[:-1] for finding in found if finding.code == "missing-key" and finding.path}
     meant = {(finding.path[:-1], finding.hint) for finding in found if finding.code == "unknown-key"}
+    run_on = {(finding.path[:-1], tight(str(finding.path[-1])).partition(":")[0]) for finding in found if finding.path}
     kept = []
     for finding in found:
         if finding.code == "missing-key":
-            if (finding.path, f"did you mean '{finding.name}'?") in meant:
+            if (finding.path, f"did you mean '{finding.name}'?") in meant or (finding.path, finding.name) in run_on:
                 continue
             if not finding.name and finding.path in misspelt | halved:
                 continue
@@ -112,46 +139,55 @@ def _without_echoes(found: list[Finding]) -> list[Finding]:
 def _type(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
     allowed = mistake.validator_value
     names = [allowed] if isinstance(allowed, str) else list(allowed)
-    wanted = _choice([_TYPES[name] for name in names])
-    hint = ""
-    if "boolean" in names and str(mistake.instance).lower() in ("yes", "no", "on", "off", "y", "n", "1", "0"):
-        hint = f"write {'true' if str(mistake.instance).lower() in ('yes', 'on', 'y', '1') else 'false'}"
-    elif names == ["string"] and isinstance(mistake.instance, (int, float)):
-        hint = f'quote it: "{_plain(mistake.instance)}"'
-    elif isinstance(mistake.instance, str) and {"integer", "number"} & {*names} and _NUMBER.fullmatch(mistake.instance):
-        hint = f"write {mistake.instance} without quotes"
-    elif names == ["array"] and isinstance(mistake.instance, str):
-        hint = f"write [{mistake.instance[:40]}]"
-    elif mistake.instance is None:
-        hint = "write a value or remove the key"
-    return [Finding(path, False, "wrong-type", f"must be {wanted}, not {{value}}", hint, _shown(mistake.instance))]
+    wanted = choice([_TYPES[name] for name in names])
+    if mistake.instance is None and path and (meant := tight(str(path[-1]))):
+        fact = f"a space is missing after ':' in '{path[-1]}'"
+        return [Finding(path, True, "wrong-type", fact, f"write {meant}", fix=meant)]
+    hint, fix = _short(mistake) or retyped(names, mistake.instance)
+    fact = f"must be {wanted}, not {{value}}"
+    return [Finding(path, False, "wrong-type", fact, hint, shown(mistake.instance), fix=fix, discreet="")]
+
+
+def _short(mistake: Mistake) -> tuple[str, str] | None:
+    """Return the remedy where a map is wanted and its main value is given, as ``insert: orders``."""
+    key = mistake.schema.get("x-short", "")
+    wanted = mistake.schema.get("properties", {}).get(key, {}).get("type", "string")
+    return shortened(mistake.instance, key, wanted) if key else None
 
 
 def _unknown(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
-    return [unknown_key((*path, key), shape.at(path), mistake.schema) for key in _extra(mistake)]
+    extra = islice(_extra(mistake), MAX_FOUND)
+    return [unknown_key((*path, key), shape.at(path), mistake.schema, mistake.instance) for key in extra]
 
 
-def _extra(mistake: Mistake) -> list[str]:
+def _extra(mistake: Mistake) -> Iterator[str]:
     known = mistake.schema.get("properties", {})
     patterns = mistake.schema.get("patternProperties", {})
-    return [key for key in mistake.instance if key not in known and not any(re.search(p, key) for p in patterns)]
+    return (key for key in mistake.instance if key not in known and not any(re.search(p, key) for p in patterns))
 
 
-def unknown_key(path: Path, shape: Shape | None, schema: Mapping[str, Any]) -> Finding:
-    """Return the finding for a key that is not known at its place."""
+def unknown_key(
+    path: Path, shape: Shape | None, schema: Mapping[str, Any], beside: Container[str] = frozenset()
+) -> Finding:
+    """Return the finding for a key that is not known at its place, among the keys *beside*."""
     key = str(path[-1])
     if key in schema.get("x-not-yet", ()):
         return Finding(path, True, "not-yet", f"'{key}' is part of the language but not built yet", "remove it")
     if (elsewhere := schema.get("x-elsewhere", {}).get(key)) is not None:
         return Finding(path, True, "unknown-key", f"'{key}' is not an option here", f"it belongs to {elsewhere}")
+    if spaced := tight(key):
+        fact = f"a space is missing after ':' in '{key}'"
+        return Finding(path, True, "unknown-key", fact, f"write {spaced}", fix=spaced)
+    if len(key.split()) > 2 and isinstance(beside, Mapping) and beside.get(key, "") is None:
+        fact = f"a ',' inside {{ }} ends the value before '{key[:40]}'"
+        return Finding(path, True, "unknown-key", fact, "put the whole value into quotes")
     names = list(schema.get("properties", ())) or (shape.known() if shape else [])
     meant = schema.get("x-aliases", {}).get(key) or nearest(key, names)
+    if meant and meant in beside:
+        hint = f"'{meant}' is there already; remove this one"
+        return Finding(path, True, "unknown-key", f"'{key}' is not an option", hint)
     hint = f"did you mean '{meant}'?" if meant else _list_of(names)
-    return Finding(path, True, "unknown-key", f"'{key}' is not an option", hint)
-
-
-def _choice(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    return Finding(path, True, "unknown-key", f"'{key}' is not an option", hint, fix=meant or "")
 
 
 def _list_of(names: Sequence[str]) -> str:
@@ -173,7 +209,9 @@ def _example(mistake: Mistake, name: str) -> str:
     schema = mistake.schema.get("properties", {}).get(name, {})
     text = str(schema.get("description", "")) if isinstance(schema, Mapping) else ""
     about = text.split(". ")[0].rstrip(".")
-    return f"add {name}: … ({about[0].lower()}{about[1:]})" if about else f"add {name}: …"
+    if about and not about[1:2].isupper():
+        about = f"{about[0].lower()}{about[1:]}"
+    return f"add {name}: … ({about})" if about else f"add {name}: …"
 
 
 def _alternatives(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
@@ -191,17 +229,29 @@ def _alternatives(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
     return [Finding((*path, given[1]), True, "too-many", fact, f"use one of {', '.join(names)}")]
 
 
+def _beside(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
+    """``not`` of two required keys reads as a choice between them."""
+    names = list(mistake.validator_value.get("required", ())) if isinstance(mistake.validator_value, Mapping) else []
+    if len(names) != 2:
+        return _other(path, mistake, shape)
+    fact = f"'{names[1]}' cannot stand beside '{names[0]}'"
+    return [Finding((*path, names[1]), True, "too-many", fact, "keep one of them")]
+
+
 def _enum(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
-    values = [_plain(value) for value in mistake.validator_value]
-    meant = did_you_mean(str(mistake.instance), values) if isinstance(mistake.instance, str) else ""
+    values = [plain(value) for value in mistake.validator_value]
+    given = mistake.instance
+    other = mistake.schema.get("x-meant", {}).get(given.lower()) if isinstance(given, str) else None
+    meant = other or (nearest(given, values) if isinstance(given, str) else None)
+    hint = f"did you mean '{meant}'?" if meant else ""
     fact = f"{{value}} is not one of {', '.join(dict.fromkeys(values))}"
-    return [Finding(path, False, "bad-value", fact, meant, _shown(mistake.instance))]
+    return [Finding(path, False, "bad-value", fact, hint, shown(mistake.instance), fix=scalar(meant or ""))]
 
 
 def _pattern(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
     if _is_name(mistake):
         return [Finding((*path, str(mistake.instance)), True, "bad-name", f"'{mistake.instance}' is not allowed here")]
-    return [Finding(path, False, "bad-value", "{value} does not have the right form", "", _shown(mistake.instance))]
+    return [Finding(path, False, "bad-value", "{value} does not have the right form", "", shown(mistake.instance))]
 
 
 def _is_name(mistake: Mistake) -> bool:
@@ -229,7 +279,7 @@ def _limit(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
         "multipleOf": "a multiple of {}",
     }
     fact = f"{{value}} is not {words[mistake.validator].format(mistake.validator_value)}"
-    return [Finding(path, False, "bad-value", fact, "", _shown(mistake.instance))]
+    return [Finding(path, False, "bad-value", fact, "", shown(mistake.instance))]
 
 
 def _length(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
@@ -247,15 +297,14 @@ def _length(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
 
 
 def _const(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
-    wanted = _plain(mistake.validator_value)
-    return [
-        Finding(path, False, "bad-value", f"{{value}} is not {wanted}", f"write {wanted}", _shown(mistake.instance))
-    ]
+    wanted = plain(mistake.validator_value)
+    fact, hint = f"{{value}} is not {wanted}", f"write {wanted}"
+    return [Finding(path, False, "bad-value", fact, hint, shown(mistake.instance), fix=wanted)]
 
 
 def _other(path: Path, mistake: Mistake, shape: Shape) -> list[Finding]:
-    fact = f"{{value}} does not fit: {mistake.validator} {_plain(mistake.validator_value)[:100]}"
-    return [Finding(path, False, "bad-value", fact, "", _shown(mistake.instance))]
+    fact = f"{{value}} does not fit: {mistake.validator} {plain(mistake.validator_value)[:100]}"
+    return [Finding(path, False, "bad-value", fact, "", shown(mistake.instance))]
 
 
 _SAYS = {
@@ -264,6 +313,7 @@ _SAYS = {
     "required": _required,
     "anyOf": _alternatives,
     "oneOf": _alternatives,
+    "not": _beside,
     "enum": _enum,
     "const": _const,
     "pattern": _pattern,
@@ -281,24 +331,3 @@ _SAYS = {
     "maxProperties": _length,
     "uniqueItems": _length,
 }
-
-
-_CREDENTIALS = re.compile(r"(?<=//)[^/\s]*@")
-"""Of an address: who it lets in is nobody else's to read, also where the address is wrong."""
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        value = _CREDENTIALS.sub("***@", value)
-        return f"'{value[:60]}…'" if len(value) > 60 else f"'{value}'"
-    if isinstance(value, Mapping):
-        return "a map of keys"
-    if isinstance(value, list):
-        return "a list"
-    return "nothing" if value is None else _plain(value)
-
-
-def _plain(value: Any) -> str:
-    return (
-        {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else str(value)
-    )

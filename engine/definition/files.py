@@ -25,6 +25,10 @@ def named(root: Path, paths: Sequence[Path]) -> tuple[dict[Path, str], list[Path
     return found, nothing
 
 
+TESTS = (".test.yaml", ".test.yml")
+"""How names of files of tests end."""
+
+
 def everything(root: Path, extra: Mapping[Path, str]) -> Iterator[tuple[Path, str]]:
     """Return the project's files, then *extra*, those named from elsewhere: a clash is said where it came in."""
     seen = {path.resolve() for path in extra}
@@ -38,12 +42,15 @@ def everything(root: Path, extra: Mapping[Path, str]) -> Iterator[tuple[Path, st
 
 def _below(folder: Path) -> Iterator[str]:
     """Return every file of definitions below *folder*, sorted; what begins with a dot is passed over."""
-    for where, folders, names in os.walk(folder):
+    closed: list[OSError] = []
+    for where, folders, names in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         inner = os.path.relpath(where, folder).replace(os.sep, "/")
         for name in sorted(names):
             if name.endswith((".yaml", ".yml")) and not name.startswith("."):
                 yield name if inner == "." else f"{inner}/{name}"
+    # a folder that cannot be looked into is read like a file, and that says so
+    yield from (os.path.relpath(error.filename, folder) for error in closed if not isinstance(error, FileNotFoundError))
 
 
 def _label(root: Path, path: Path) -> str:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from engine.definition import files, lints, references
+from engine.definition import files, lints, named, references, testfiles
+from engine.definition.amounts import amounts
 from engine.definition.build import Builder, Shared
 from engine.definition.document import KEY
 from engine.definition.drafts import draft
-from engine.definition.explain import Finding
+from engine.definition.explain import Finding, some
 from engine.definition.instances import Made, Template, node
 from engine.definition.lints import LintOnce
-from engine.definition.model import ConnectionDefinition, Origin, PipelineDefinition, Project
+from engine.definition.model import ConnectionDefinition, Origin, PipelineDefinition, PipelineTest, Project
 from engine.definition.reading import File, Reading
-from engine.definition.report import problem, problems
+from engine.definition.report import problem, problems, told_once
 from engine.definition.revision import common_revision, revision_and_vars, row_revision
 from engine.definition.rowcheck import RowChecker, instance, told
 from engine.definition.rules import rules
-from engine.definition.schema import Catalog
+from engine.definition.schema import Catalog, Schema
 from engine.definition.uses import Checker, Known, connector_of, sites
-from engine.errors import Problem
+from engine.errors import Problem, dotted
 
 
 @cache
@@ -32,25 +33,35 @@ def catalog() -> Catalog:
 
 
 def load(
-    root: Path, *, environ: Mapping[str, str], paths: Sequence[Path] = (), skip_env: bool = False
+    root: Path, *, environ: Mapping[str, str], paths: Sequence[Path] = (), skip_env: bool = False, tests: bool = True
 ) -> tuple[Project, list[Problem]]:
     """Load the project in *root*: what holds together, and all that does not, sorted by place.
 
     *paths* are files or folders, in the project or elsewhere, that are loaded too; problems are then only theirs.
-    *skip_env* excuses values that are missing from the environment.
+    *skip_env* excuses values that are missing from the environment. *tests* false: files of tests are not even opened.
     """
+    return _loaded(Reading(root, environ, skip_env, catalog()), root, paths, tests)
+
+
+def trial(
+    root: Path, instead: Mapping[Path, bytes], *, environ: Mapping[str, str], paths: Sequence[Path], skip_env: bool
+) -> tuple[Project, list[Problem]]:
+    """Load the project as if *instead* stood in these files, in place of what the disk has."""
+    return _loaded(Reading(root, environ, skip_env, catalog(), instead), root, paths, True)
+
+
+def _loaded(reading: Reading, root: Path, paths: Sequence[Path], tests: bool) -> tuple[Project, list[Problem]]:
     extra, nothing = files.named(root, paths)
-    reading = Reading(root, environ, skip_env, catalog())
     known = reading.settings()
-    loaded = [file for path, label in files.everything(root, extra) if (file := reading.file(path, label))]
+    every = [one for one in files.everything(root, extra) if tests or not one[1].endswith(files.TESTS)]
+    loaded = [file for path, label in every if (file := reading.file(path, label))]
     project, found = _Assembly(reading, loaded, known).project(root)
-    fact = "there is no such file or folder"
-    found += [Problem(str(path), 1, 1, "no-file", "error", "", fact) for path in nothing]
+    found += [Problem(str(path), 1, 1, "no-file", "error", "", "there is no such file or folder") for path in nothing]
     if paths:
         shown = {*extra.values(), *(str(path) for path in nothing)}
         shown |= {table for table, users in project.tables.items() if users & shown}
         found = [one for one in found if one.file in shown]
-    return project, sorted(set(found))
+    return project, sorted(told_once(set(found)))
 
 
 class _Assembly:
@@ -68,8 +79,8 @@ class _Assembly:
         for file in loaded:
             for template in file.templates:
                 self._instances.update((id(made.document), (template, made)) for made in template.made)
-        self._pipelines = list(_pipelines(loaded))
-        self._connections = list(_connections(loaded))
+        self._pipelines = list(named.pipelines(loaded))
+        self._connections = list(named.connections(loaded))
         partly = {template.name for file in loaded for template in file.templates if _partly(template)}
         self._checker = Checker(self._catalog, self._index(), reading.complete, partly)
         self._rows = RowChecker(self._checker)
@@ -91,15 +102,18 @@ class _Assembly:
         self._lint(pipelines)
         self._unused(connections)
         secrets = frozenset(self._reading.secrets | self._builder.secrets)
-        files, tables = len(self._loaded), _tables(self._loaded)
-        project = Project(root, pipelines, connections, self._settings, secrets, files, drafts, tables)
+        files, tables = len(self._loaded), named.tables(self._loaded)
+        tests = dict(self._tests(pipelines, connections, errors))
+        project = Project(root, pipelines, connections, self._settings, secrets, files, drafts, tables, tests)
         return project, self._problems
 
     def _index(self) -> dict[str, Known]:
         """Return every connection, good or bad: a pipeline that names a bad one is not wrong itself."""
         index: dict[str, Known] = {}
-        templated = {template.name for file in _of(self._loaded, "connections") for template in file.templates}
-        for file in _of(self._loaded, "connections"):
+        templated = {
+            template.name for file in named.of_kind(self._loaded, "connections") for template in file.templates
+        }
+        for file in named.of_kind(self._loaded, "connections"):
             templates = {template.path: template for template in file.templates}
             for site in sites(file.document.value):
                 known = Known(file.document.place((*site.path, KEY)), connector_of(site, self._catalog))
@@ -114,7 +128,7 @@ class _Assembly:
     def _across(self) -> None:
         found = [*references.duplicates("pipeline", self._pipelines)]
         found += references.duplicates("connection", self._connections)
-        every = list(_instances(self._loaded))
+        every = list(named.instances(self._loaded))
         if self._reading.complete:
             found += references.unknown_after(every)
         found += references.cycles(every)
@@ -131,19 +145,30 @@ class _Assembly:
 
     def _check(self, file: File) -> list[Problem]:
         """Return all that is wrong in one file by itself, but for what its rows say."""
-        schema, value = self._catalog.kind(file.kind), file.document.value
-        found: list[Finding] = [*file.resolved.findings, *schema.explain(value)]
-        for site in sites(value):
-            found += self._checker.check(site, schema.shape.at(site.path))
-        if file.kind == "pipeline":
-            found += rules(value)
+        schema = self._catalog.kind(file.kind)
+        found = some(self._findings(file, schema))
         self._found[file.document.file] = found
         own = [one for one in found if not _of_a_row(file, one)]
         return list(problems(file.document, own, file.resolved, schema.shape)) if own else []
 
+    def _findings(self, file: File, schema: Schema) -> Iterator[Finding]:
+        value = file.document.value
+        yield from file.resolved.findings
+        yield from schema.explain(value)
+        for site in sites(value):
+            yield from self._checker.check(site, schema.shape.at(site.path))
+        if file.kind == "pipeline":
+            yield from rules(value)
+        if file.kind != "tests":
+            yield from amounts(value)
+        if file.kind == "tests":
+            yield from testfiles.rules(value)
+            yield from testfiles.duplicates(file.tests)
+            yield from _of_rows(file, schema)
+
     def _built_connections(self, errors: Mapping[str, Sequence[Problem]]) -> Iterator[tuple[str, ConnectionDefinition]]:
         built: set[str] = set()
-        for file in _of(self._loaded, "connections"):
+        for file in named.of_kind(self._loaded, "connections"):
             templates = {template.path: template for template in file.templates}
             for site in sites(file.document.value):
                 name = str(site.path[1])
@@ -157,7 +182,7 @@ class _Assembly:
 
     def _built_pipelines(self, errors: Mapping[str, Sequence[Problem]]) -> Iterator[tuple[str, PipelineDefinition]]:
         first = {name: document for name, document, _ in reversed(self._pipelines)}
-        for file in _of(self._loaded, "pipeline"):
+        for file in named.of_kind(self._loaded, "pipeline"):
             value = file.document.value
             if file.document.file in errors or first.get(value["pipeline"]) is not file.document:
                 continue
@@ -181,6 +206,32 @@ class _Assembly:
                 places = file.document.places
                 yield made.name, own, Origin(file.document.file, places, *facts, instance(template, made))
 
+    def _tests(
+        self,
+        pipelines: Mapping[str, PipelineDefinition],
+        connections: Mapping[str, ConnectionDefinition],
+        errors: dict[str, list[Problem]],
+    ) -> Iterator[tuple[str, tuple[PipelineTest, ...]]]:
+        """Check the tests against what they are about, and yield the good ones by their pipeline."""
+        names = [name for name, _, _ in named.instances(self._loaded)]
+        known = sorted({name for name, _, _ in self._connections} | set(connections))
+        around = testfiles.Around(pipelines, names, known, self._reading.complete)
+        good: dict[str, list[PipelineTest]] = {}
+        for file in named.of_kind(self._loaded, "tests"):
+            origin = _origin(file, file.document.value)
+            told = {problem(file.document, one) for made in file.tests for one in testfiles.against(made, around)}
+            self._problems += told
+            wrong = [*errors.get(file.document.file, ()), *told]
+            for made in file.tests:
+                place = dotted(made.path)
+                if not any(one.path in ("", "tests") or f"{one.path}.".startswith(f"{place}.") for one in wrong):
+                    test = PipelineTest(
+                        made.name, str(made.body.get("pipeline")), origin, made.path, made.body, made.row
+                    )
+                    good.setdefault(test.pipeline, []).append(test)
+        for name, tests in good.items():
+            yield name, tuple(tests)
+
     def _fits(self, file: File, value: Any) -> bool:
         """Whether what stands in for values that are missing, and excused, is enough to build something of."""
         if not self._catalog.kind(file.kind).valid(value):
@@ -193,10 +244,11 @@ class _Assembly:
         return True
 
     def _drafts(self, errors: Mapping[str, Sequence[Problem]]) -> Iterator[PipelineDefinition]:
-        for file in _of(self._loaded, "pipeline"):
+        for file in named.of_kind(self._loaded, "pipeline"):
             if file.document.file in errors:
                 value = file.document.value
-                found = self._found.get(file.document.file, ())
+                found = [*self._found.get(file.document.file, ())]
+                found += [Finding(path, False, "", "") for path in file.document.broken]
                 made = draft(value, found, self._catalog, self._builder, _origin(file, value))
                 if made is not None:
                     yield made
@@ -219,12 +271,17 @@ class _Assembly:
             pipelines.pop(name, None)
 
     def _unused(self, working: Mapping[str, ConnectionDefinition]) -> None:
-        values = [document.value for _, document, _ in _instances(self._loaded)]
-        if values and self._reading.complete:
+        values = [document.value for _, document, _ in named.instances(self._loaded)]
+        hidden = any(one.code in _HIDES_A_USE for one in self._problems)
+        if values and self._reading.complete and not hidden:
             names = {name.partition("[")[0] for name in working}
             good = [one for one in self._connections if one[0] in names]
             for document, finding in lints.unused_connections(good, values):
                 self._problems.append(problem(document, finding, "warning"))
+
+
+_HIDES_A_USE = ("unknown-key", "unknown-connector", "missing-connector", "unknown-connection")
+"""Mistakes behind which the use of a connection may stand that nobody else uses."""
 
 
 def _partly(template: Template) -> bool:
@@ -233,50 +290,25 @@ def _partly(template: Template) -> bool:
     return bool(rows.problems or rows.findings or not rows.rows)
 
 
+def _of_rows(file: File, schema: Schema) -> Iterator[Finding]:
+    """Return what is wrong with the rows of ``each``; what the first one makes is checked with the whole file."""
+    for made in file.tests:
+        if made.row is None:
+            continue
+        path = (*made.path, "each", made.row)
+        yield from made.findings
+        if made.row and not made.findings and not schema.valid({"tests": [made.body]}):
+            for finding in schema.explain({"tests": [made.body]}):
+                inner = dotted(finding.path[2:])
+                yield finding._replace(path=path, key=False, message=f"{inner} of this row: {finding.message}")
+
+
 def _of_a_row(file: File, finding: Finding) -> bool:
     return any(template.made and template.concerned(finding.path, finding.key) for template in file.templates)
 
 
-def _tables(loaded: Sequence[File]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
-    for file in loaded:
-        for template in file.templates:
-            if template.rows.table:
-                found.setdefault(template.rows.table, set()).add(file.document.file)
-    return {table: frozenset(files) for table, files in found.items()}
-
-
-def _of(loaded: Iterable[File], kind: str) -> Iterator[File]:
-    return (file for file in loaded if file.kind == kind)
-
-
 def _origin(file: File, value: Any) -> Origin:
     return Origin(file.document.file, file.document.places, *revision_and_vars(value))
-
-
-def _pipelines(loaded: Sequence[File]) -> Iterator[references.One]:
-    for file in _of(loaded, "pipeline"):
-        name = file.document.value.get("pipeline")
-        if isinstance(name, str):
-            yield name, file.document, ("pipeline",)
-
-
-def _instances(loaded: Sequence[File]) -> Iterator[references.One]:
-    """Yield what ``_pipelines`` does, and of a template each of its instances instead."""
-    for file in _of(loaded, "pipeline"):
-        name = file.document.value.get("pipeline")
-        if file.templates:
-            yield from ((made.name, made.document, ("pipeline",)) for made in file.templates[0].made)
-        elif isinstance(name, str):
-            yield name, file.document, ("pipeline",)
-
-
-def _connections(loaded: Sequence[File]) -> Iterator[references.One]:
-    for file in _of(loaded, "connections"):
-        named = file.document.value.get("connections")
-        for name in named if isinstance(named, dict) else ():
-            if not name.startswith("x-"):
-                yield name, file.document, ("connections", name, KEY)
 
 
 def _concerns(one: Problem, name: str) -> bool:

@@ -76,7 +76,7 @@ class Origin:
 def at_row(problem: Problem, name: str, row: Place) -> Problem:
     """Return *problem* of instance *name* at the place of its *row*."""
     message = f"{problem.message} ({problem.file}:{problem.line}:{problem.column}, {name})"
-    return replace(problem, file=row.file, line=row.line, column=row.column, message=message)
+    return replace(problem, file=row.file, line=row.line, column=row.column, message=message, fix="")
 
 
 def _at(outer: str, inner: str) -> bool:
@@ -98,6 +98,8 @@ class Use:
     """Those of them marked ``x-encode: path``: what templates put in is percent-encoded."""
     sql: frozenset[NodePath] = frozenset()
     """The option paths (relative) whose text is SQL."""
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    """The options marked ``x-check-only``: they say what data looks like, and no connector sees them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,9 @@ class PipelineTest:
     path: NodePath
     """Of *body* in its file: ``("tests", 0)``."""
     body: Mapping[str, Any]
-    """As it is written; it fits the schema."""
+    """As it is written, a variation with its row put in; it fits the schema."""
+    row: int | None = None
+    """Of a variation: the index of its row in ``each``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from engine import regular
 from engine.definition import dotenv, settings
 from engine.definition.document import Document, read
+from engine.definition.document.limits import MAX_BYTES, MAX_PROBLEMS
 from engine.definition.each import Row
 from engine.definition.explain import Finding
 from engine.definition.files import SETTINGS
 from engine.definition.instances import Fill, Template, expand
-from engine.definition.lookup import Lookup
-from engine.definition.nearest import did_you_mean
+from engine.definition.lookup import Lookup, MadeUp
+from engine.definition.nearest import did_you_mean, nearest
 from engine.definition.report import problem, problems
 from engine.definition.rows import Rows, Tables
 from engine.definition.schema import Catalog
+from engine.definition.testfiles import Variation, variations
 from engine.definition.variables import Means, Prepared, Resolved, columns, resolve, resolve_row
 from engine.errors import Path as NodePath
 from engine.errors import Problem
 
-Kind = Literal["pipeline", "connections"]
+Kind = Literal["pipeline", "connections", "tests"]
 
 
 @dataclass(slots=True)
@@ -34,17 +39,27 @@ class File:
     resolved: Resolved = field(default_factory=Resolved)
     templates: list[Template] = field(default_factory=list)
     """What a ``for_each`` makes several of."""
+    tests: list[Variation] = field(default_factory=list)
+    """Of a file of tests."""
 
 
 class Reading:
     """Reads one project's files; what is wrong gathers in *problems*."""
 
-    def __init__(self, root: Path, environ: Mapping[str, str], skip_env: bool, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        root: Path,
+        environ: Mapping[str, str],
+        skip_env: bool,
+        catalog: Catalog,
+        instead: Mapping[Path, bytes] | None = None,
+    ) -> None:
         self.problems: list[Problem] = []
         self.secrets: set[str] = set()
         self.complete = True
         """Every file could be read: a name that is not known does not exist."""
         self._root, self._skip_env, self._catalog = root, skip_env, catalog
+        self._instead = instead or {}
         self._lookup = Lookup(root, self._with_dotenv(environ))
         self._tables = Tables(root)
 
@@ -61,6 +76,11 @@ class Reading:
             if kind in value:
                 resolved = self._resolve(document, kind)
                 return File(document, kind, resolved, self._templates(document, kind, resolved))
+        if "tests" in value:
+            resolved = self._resolve(document, "tests")
+            made = variations(document, resolved.each, partial(self._fill, "tests"))
+            return File(document, "tests", resolved, tests=made)
+        self.complete = False  # what it was meant to define is not there, and only for that
         self.problems.append(problem(document, _no_kind(value)))
         return None
 
@@ -86,33 +106,46 @@ class Reading:
         broken = bool(told or document.problems or any(finding.path in variables for finding in found))
         return settings.finished({} if broken else value, self._catalog)
 
-    def _with_dotenv(self, environ: Mapping[str, str]) -> dict[str, str]:
-        path = self._root / ".env"
-        if not path.is_file():
+    def _with_dotenv(self, environ: Mapping[str, str]) -> Mapping[str, str]:
+        if isinstance(environ, MadeUp):
+            return environ
+        data = self._read(self._root / ".env", ".env")
+        if data is None:
+            return dict(environ)
+        if len(data) > MAX_BYTES:
+            fact = f"the file has more than {MAX_BYTES:,} bytes"
+            self.problems.append(Problem(".env", 1, 1, "too-large", "error", "", fact))
             return dict(environ)
         try:
-            values, bad = dotenv.parse(path.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError):
+            values, bad = dotenv.parse(data.decode("utf-8-sig"))
+        except UnicodeDecodeError:
             self.problems.append(Problem(".env", 1, 1, "unreadable", "error", "", "the file cannot be read as UTF-8"))
             return dict(environ)
-        self.problems += [Problem(".env", line, 1, "bad-line", "error", "", "this is not NAME=value") for line in bad]
+        wrong = (Problem(".env", line, 1, "bad-line", "error", "", "this is not NAME=value") for line in bad)
+        self.problems += islice(wrong, MAX_PROBLEMS)
         return values | dict(environ)
 
-    def _document(self, path: Path, label: str) -> Document | None:
+    def _read(self, path: Path, label: str) -> bytes | None:
+        """Return what a file holds; None where it is not there, or no longer, and where it cannot be read."""
         try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return None
+            return regular.read(path, MAX_BYTES)
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and not path.is_symlink():
+                return None
             self.complete = False
             fact = f"the file cannot be read: {error.strerror}"
             self.problems.append(Problem(label, 1, 1, "unreadable", "error", "", fact))
+            return None
+
+    def _document(self, path: Path, label: str) -> Document | None:
+        data = self._instead[path] if path in self._instead else self._read(path, label)
+        if data is None:
             return None
         document = read(label, data)
         self.problems += document.problems
         return document
 
-    def _resolve(self, document: Document, kind: Literal["pipeline", "connections", "settings"]) -> Resolved:
+    def _resolve(self, document: Document, kind: Literal["pipeline", "connections", "settings", "tests"]) -> Resolved:
         if not document.statics:
             return Resolved()
         resolved = resolve(document, self._catalog.kind(kind).shape, self._lookup, self._skip_env)
@@ -172,13 +205,15 @@ def _unknown_columns(each: list[Prepared], rows: Rows) -> Iterator[Finding]:
 
 
 def _no_kind(value: Mapping[str, Any]) -> Finding:
-    for key in ("tests", "preset"):
-        if key in value:
-            fact = f"'{key}' files are part of the language but not built yet"
-            return Finding((key,), True, "not-yet", fact, "remove it")
-    kinds = ("pipeline", "connections", "tests", "preset")
+    if "preset" in value:
+        fact = "'preset' files are part of the language but not built yet"
+        return Finding(("preset",), True, "not-yet", fact, "remove it")
+    kinds = ("pipeline", "connections", "tests")
     if "engine" in value:
         return Finding(("engine",), True, "unknown-kind", "settings stand in engine.yaml only", "move them there")
-    hints = [hint for key in value if (hint := did_you_mean(key, kinds))]
-    hint = hints[0] if hints else f"the file begins with one of {', '.join(f'{kind}:' for kind in kinds)}"
-    return Finding((), False, "unknown-kind", "the file does not say what it is", hint)
+    fact = "the file does not say what it is"
+    for key in value:
+        if meant := nearest(key, kinds):
+            return Finding((key,), True, "unknown-kind", fact, f"did you mean '{meant}'?", fix=meant)
+    hint = f"the file begins with one of {', '.join(f'{kind}:' for kind in kinds)}"
+    return Finding((), False, "unknown-kind", fact, hint)

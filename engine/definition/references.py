@@ -7,7 +7,8 @@ from typing import Any
 
 from engine.definition.document import KEY, Document
 from engine.definition.explain import Finding
-from engine.definition.nearest import nearest
+from engine.definition.nearest import nearest, surely
+from engine.definition.retype import scalar
 from engine.errors import Path
 
 One = tuple[str, Document, Path]
@@ -65,15 +66,16 @@ def afters(value: Any) -> list[tuple[Path, str]]:
 def unknown_after(named: Named) -> Iterator[tuple[Document, Finding]]:
     """Return a finding for each ``after`` that names no pipeline."""
     names = {name: (document, path) for name, document, path in reversed(named)}
-    for _, document, _ in named:
+    for own, document, _ in named:
         for path, name in afters(document.value):
             if name in names:
                 continue
-            hint, meant = "", nearest(name, names)
+            hint, meant = "", nearest(name, [other for other in names if other != own])
             if meant:
                 place = names[meant][0].place(names[meant][1])
                 hint = f"did you mean '{meant}' ({place.file}:{place.line})?"
-            yield document, Finding(path, False, "unknown-pipeline", f"there is no pipeline '{name}'", hint)
+            fact = f"there is no pipeline '{name}'"
+            yield document, Finding(path, False, "unknown-pipeline", fact, hint, fix=scalar(surely(name, meant)))
 
 
 def cycles(named: Named) -> Iterator[tuple[Document, Finding]]:
@@ -86,11 +88,19 @@ def cycles(named: Named) -> Iterator[tuple[Document, Finding]]:
             done.update(circle)
             document, waits = follows[name]
             path = next(path for path, other in waits if other == circle[1 % len(circle)])
-            shown = " after ".join([*circle, name])
+            shown = " after ".join([name, *(_where(one, circle, follows) for one in circle[1:]), name])
             yield (
                 document,
                 Finding(path, False, "after-cycle", f"this goes in a circle: {shown}", "break it at one place"),
             )
+
+
+def _where(name: str, circle: list[str], follows: Mapping[str, tuple[Document, list[tuple[Path, str]]]]) -> str:
+    """Write a pipeline of a circle with the place of its own ``after``."""
+    document, waits = follows[name]
+    following = circle[(circle.index(name) + 1) % len(circle)]
+    place = document.place(next(path for path, other in waits if other == following))
+    return f"{name} ({place.file}:{place.line}:{place.column})"
 
 
 def _circle(start: str, follows: Mapping[str, tuple[Document, list[tuple[Path, str]]]]) -> list[str] | None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
+from engine import regular
 from engine.definition.each import Row
-from engine.definition.explain import Finding
+from engine.definition.explain import MORE, Finding
 from engine.definition.nearest import did_you_mean
 from engine.errors import Path, Problem
 
 MAX_BYTES = 20_000_000
 MAX_ROWS = 100_000
+MAX_LINE = 200_000
+MAX_COLUMNS = 1_000
 MAX_PROBLEMS = 20
 """Of one file; the rows after them are not looked at."""
 _KEY = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -85,6 +89,7 @@ class Tables:
         first: dict[str, int] = {}
         for line, cells in table.lines:
             if len(found.problems) > MAX_PROBLEMS:
+                found.problems.append(Problem(name, line, 1, MORE.code, "error", "", MORE.message, MORE.hint))
                 return
             wrong = _wrong_key(cells[at], first, "line")
             if wrong:
@@ -103,6 +108,7 @@ def _from_items(items: Sequence[Any], key: str, path: Path, secrets: Set[str], f
     first: dict[str, int] = {}
     for index, item in maps:
         if len(found.findings) > MAX_PROBLEMS:
+            found.findings.append(MORE)
             return
         value, place = item.get(key), (*path, "items", index)
         text = "" if value is None or isinstance(value, list | dict | bool) else str(value)
@@ -133,16 +139,18 @@ def _wrong_key(text: str, first: Mapping[str, int], what: str) -> tuple[str, str
 def _read(path: FilePath, name: str) -> _Table | str:
     """Read a file of rows; a text says why it cannot be."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return f"the file '{name}' has more than {MAX_BYTES:,} bytes"
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return f"the file '{name}' is not UTF-8"
-    except (OSError, ValueError) as error:
-        return f"the file '{name}' cannot be read: {getattr(error, 'strerror', None) or error}"
+        data = regular.read(path, MAX_BYTES)
+    except OSError as error:
+        return f"the file '{name}' cannot be read: {error.strerror}"
+    if len(data) > MAX_BYTES:
+        return f"the file '{name}' has more than {MAX_BYTES:,} bytes"
+    if data.count(b"\n") > MAX_ROWS + 1:
+        return f"the file '{name}' has more than {MAX_ROWS:,} rows"
     table = _Table([], [], [])
     try:
-        _fill(table, _records(text), name)
+        _fill(table, _records(data), name)
+    except UnicodeDecodeError:
+        return f"the file '{name}' is not UTF-8"
     except _NotCsv as error:
         table.problems.append(_bad(name, error.line, f"this is not CSV: {error}", "look for a quote too many"))
     if not table.lines and not table.problems:
@@ -150,13 +158,25 @@ def _read(path: FilePath, name: str) -> _Table | str:
     return table
 
 
-def _records(text: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(data: bytes) -> Iterator[str]:
+    """Yield the lines with their ends; decoded one by one, because the whole would be there four times."""
+    lines = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
+    for number in itertools.count(1):
+        line = lines.readline(MAX_LINE + 1)
+        if not line:
+            return
+        if len(line) > MAX_LINE:
+            raise _NotCsv(f"a line has more than {MAX_LINE:,} characters", number)
+        yield line
+
+
+def _records(data: bytes) -> Iterator[tuple[int, list[str]]]:
     """Yield each record with the line it begins on; the header says what stands between the cells."""
     import csv  # only where there are such files: validate is short
 
-    header = text.lstrip().partition("\n")[0]
+    header = next((line for line in _lines(data) if line.strip()), "")
     sign = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True, skipinitialspace=True)
+    reader = csv.reader(_lines(data), delimiter=sign, strict=True, skipinitialspace=True)
     line = 1
     try:
         for cells in reader:
@@ -170,8 +190,12 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
 def _fill(table: _Table, records: Iterator[tuple[int, list[str]]], name: str) -> None:
     for line, cells in records:
         if len(table.problems) > MAX_PROBLEMS:
+            table.problems.append(Problem(name, line, 1, MORE.code, "error", "", MORE.message, MORE.hint))
             return
         if not table.columns:
+            if len(cells) > MAX_COLUMNS:
+                table.problems.append(_bad(name, line, f"there are more than {MAX_COLUMNS:,} columns", "use fewer"))
+                return
             table.columns.extend(cells)
             if "" in cells or len(set(cells)) < len(cells):
                 fact = "a column has no name" if "" in cells else "two columns have the same name"

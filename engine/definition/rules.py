@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from engine.definition.explain import Finding
-from engine.definition.nearest import did_you_mean
+from engine.definition.nearest import nearest
+from engine.definition.retype import retyped
 from engine.definition.schema import fault, fits
 from engine.errors import Path
 
@@ -65,18 +67,34 @@ def unknown_timezone(value: Data) -> Iterator[Finding]:
     name = value.get("timezone")
     if not isinstance(name, str) or name in ("UTC", "") or timezone_exists(name):
         return
+    meant = nearest(name, _all_zones()) or _city(name)
+    hint = f"did you mean '{meant}'?" if meant else "write a name like America/Sao_Paulo"
+    yield Finding(("timezone",), False, "unknown-timezone", f"there is no time zone '{name}'", hint, fix=meant or "")
+
+
+def _city(name: str) -> str | None:
+    """Return the time zone of a city that was named without its continent."""
+    cities = {zone.rpartition("/")[2]: zone for zone in reversed(_all_zones()) if "/" in zone}
+    city = nearest(name.strip().replace(" ", "_"), cities)
+    return cities[city] if city else None
+
+
+MAX_ZONE = 100
+_zones: dict[str, bool] = {}
+
+
+@cache
+def _all_zones() -> Sequence[str]:
     from zoneinfo import available_timezones
 
-    hint = did_you_mean(name, available_timezones()) or "write a name like America/Sao_Paulo"
-    yield Finding(("timezone",), False, "unknown-timezone", f"there is no time zone '{name}'", hint)
-
-
-_zones: dict[str, bool] = {}
+    return sorted(available_timezones())
 
 
 def timezone_exists(name: str) -> bool:
     """Whether the IANA database has *name*."""
     if name not in _zones:
+        if len(name) > MAX_ZONE:
+            return False
         from zoneinfo import ZoneInfo
 
         try:
@@ -96,11 +114,22 @@ def _params(value: Data) -> Iterator[Finding]:
             continue
         path: Path = ("params", name)
         wrong = fault(_plain_schema(schema))
+        if schema.get("type") is not None and fault({"type": schema["type"]}):
+            continue  # what is no type is said by the schema of params
         if wrong:
             yield Finding(path, False, "bad-param", f"this is not a JSON Schema: {wrong}")
-        elif "default" in schema and _misfit(schema["default"], schema):
+        elif "default" in schema and misfit(schema["default"], schema):
             fact = "the default {value} does not fit this input's own schema"
-            yield Finding((*path, "default"), False, "param-default", fact, _wanted(schema), _shown(schema["default"]))
+            given = schema["default"]
+            yield Finding(
+                (*path, "default"),
+                False,
+                "param-default",
+                fact,
+                _wanted(schema, given),
+                _shown(given),
+                fix=_as(given, schema),
+            )
 
 
 def _trigger_params(value: Data) -> Iterator[Finding]:
@@ -109,15 +138,22 @@ def _trigger_params(value: Data) -> Iterator[Finding]:
         return
     for index, trigger in enumerate(_maps(value.get("triggers"))):
         given = trigger.get("params")
-        for name, item in given.items() if isinstance(given, Mapping) else ():
+        if not isinstance(given, Mapping):
+            continue
+        for name, item in given.items():
             path: Path = ("triggers", index, "params", name)
             schema = params.get(name)
             if schema is None:
-                hint = did_you_mean(name, params) or "add it to params"
-                yield Finding(path, True, "trigger-param-unknown", f"the pipeline has no param '{name}'", hint)
-            elif isinstance(schema, Mapping) and not _is_template(item) and _misfit(item, schema):
+                meant = nearest(name, params)
+                hint = f"did you mean '{meant}'?" if meant else "add it to params"
+                fix = meant if meant and meant not in given else ""
+                fact = f"the pipeline has no param '{name}'"
+                yield Finding(path, True, "trigger-param-unknown", fact, hint, fix=fix)
+            elif isinstance(schema, Mapping) and not _is_template(item) and misfit(item, schema):
                 fact = f"{{value}} does not fit the param '{name}'"
-                yield Finding(path, False, "param-type", fact, _wanted(schema), _shown(item))
+                yield Finding(
+                    path, False, "param-type", fact, _wanted(schema, item), _shown(item), fix=_as(item, schema)
+                )
 
 
 def _breakers(value: Data) -> Iterator[Finding]:
@@ -227,7 +263,7 @@ def _plain_schema(schema: Data) -> dict[str, Any]:
     return kept
 
 
-def _misfit(value: Any, schema: Data) -> bool:
+def misfit(value: Any, schema: Data) -> bool:
     """Whether *value* breaks a schema that is none itself."""
     plain = _plain_schema(schema)
     return not fault(plain) and not fits(value, plain)
@@ -237,13 +273,20 @@ def _is_template(value: Any) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
-def _wanted(schema: Data) -> str:
+def _wanted(schema: Data, value: Any) -> str:
     kind = schema.get("type")
+    if fix := _as(value, schema):
+        return f"write {fix}"
     if kind == "boolean":
         return "write true or false"
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"
     return f"must be of type {kind}" if isinstance(kind, str) else ""
+
+
+def _as(value: Any, schema: Data) -> str:
+    kind = schema.get("type")
+    return retyped([kind], value)[1] if isinstance(kind, str) else ""
 
 
 def _shown(value: Any) -> str:

@@ -1,12 +1,12 @@
 """JSON Schemas of definitions and connectors: found, bundled, asked yes or no, and asked why not.
 
-The fast answer comes from jsonschema-rs; jsonschema is imported only to explain a no.
+jsonschema-rs says yes or no, and where; jsonschema, which reads everything in Python, is the oracle of the tests.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -14,13 +14,16 @@ from typing import Any, Literal, cast
 import jsonschema_rs
 
 from engine.data import folder
-from engine.definition.explain import Finding, Mistake, findings
+from engine.definition.explain import MAX_FOUND, MORE, Finding, findings
+from engine.definition.located import mistakes
 from engine.definition.nearest import nearest
 from engine.definition.shape import Shape
 from engine.errors import EngineError
 
 Role = Literal["source", "target", "call", "connection"]
-Kind = Literal["pipeline", "connections", "settings"]
+Kind = Literal["pipeline", "connections", "settings", "tests"]
+KINDS = ("pipeline", "connections", "settings", "tests")
+"""The schemas that editors ask for, those of files of a project."""
 
 GROUP = "engine.connectors"
 """Entry points of connectors from other distributions; ``<name>.json`` beside the module is the schema."""
@@ -48,21 +51,15 @@ class Schema:
         """Return one finding for each mistake; empty when *value* is valid."""
         if self.valid(value):
             return []
-        import jsonschema
-
-        errors = jsonschema.Draft7Validator(self.document).iter_errors(value)
-        found = findings(cast("Sequence[Mistake]", list(errors)), self.shape)
-        return found or self._unexplained(value)
-
-    def _unexplained(self, value: Any) -> list[Finding]:
-        """What only the fast validator objects to is said in its own words: a no must never pass for a yes."""
         try:
-            errors = list(self._fast.iter_errors(value))
+            wrong = mistakes(self._fast.iter_errors(value), self.document, value)
         except ValueError as error:
             return [Finding((), False, "bad-value", "a value does not fit its schema", str(error))]
-        return [
-            Finding(tuple(error.instance_path), False, "bad-value", "{value}", "", error.message) for error in errors
+        # what nothing has words for is said in the validator's own: a no must never pass for a yes
+        found = findings(wrong, self.shape) or [
+            Finding(tuple(one.absolute_path), False, "bad-value", "{value}", "", one.message) for one in wrong
         ]
+        return [*found, MORE] if len(wrong) >= MAX_FOUND and MORE not in found else found
 
 
 class ConnectorSchema:
@@ -138,21 +135,16 @@ class Catalog:
         """Return the connector in *role* whose name is most like *name*."""
         return nearest(name, self.with_role(role))
 
-    def full(self, kind: Kind) -> dict[str, Any]:
-        """Return a kind's schema with the options of every connector in it, for editors."""
-        document = bundle(_load(self._where / f"{kind}.json"), self._shared)
-        definitions = dict(document.get("definitions", {}))
-        for name in self.names:
-            connector = self.connector(name)
-            for role in connector.roles if connector else ():
-                assert connector is not None
-                inner = connector.role(role).document
-                prefix = f"{name}.{role}"
-                for key, value in inner["definitions"].items():
-                    definitions[f"{prefix}.{key}"] = _prefixed(value, prefix)
-                definitions[prefix] = _prefixed(inner["allOf"][0], prefix)
-        document["definitions"] = definitions
-        return cast("dict[str, Any]", _with_connectors(document, self))
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of file there are."""
+        return tuple(kind for kind in KINDS if (self._where / f"{kind}.json").is_file())
+
+    def full(self, *kinds: str) -> dict[str, Any]:
+        """Return a schema of these kinds with the options of every connector in it, for editors."""
+        from engine.definition.editor import bundle as for_editors
+
+        return for_editors(self, {kind: _load(self._where / f"{kind}.json") for kind in kinds}, self._shared)
 
     def _options(self, role: str, name: str) -> Shape | None:
         connector = self.connector(name)
@@ -202,32 +194,6 @@ def bundle(document: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, 
     whole = local(dict(document), False)
     whole["definitions"] = whole.get("definitions", {}) | {f"common.{name}": taken[name] for name in taken}
     return cast("dict[str, Any]", whole)
-
-
-def _prefixed(node: Any, prefix: str) -> Any:
-    if isinstance(node, list):
-        return [_prefixed(item, prefix) for item in node]
-    if not isinstance(node, dict):
-        return node
-    return {
-        key: f"#/definitions/{prefix}.{value.removeprefix('#/definitions/')}"
-        if key == "$ref"
-        else _prefixed(value, prefix)
-        for key, value in node.items()
-    }
-
-
-def _with_connectors(node: Any, catalog: Catalog) -> Any:
-    if isinstance(node, list):
-        return [_with_connectors(item, catalog) for item in node]
-    if not isinstance(node, dict):
-        return node
-    copied = {key: _with_connectors(value, catalog) for key, value in node.items()}
-    role = node.get("x-connector")
-    if isinstance(role, str):
-        options = {name: {"$ref": f"#/definitions/{name}.{role}"} for name in catalog.with_role(role)}
-        copied["properties"] = copied.get("properties", {}) | options
-    return copied
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -88,6 +88,11 @@ class Shape:
         return bool(self.first("x-sql"))
 
     @cached_property
+    def check_only(self) -> bool:
+        """Whether what stands here is for checking, and nothing that a connector is to see."""
+        return bool(self.first("x-check-only"))
+
+    @cached_property
     def role(self) -> str | None:
         """Of the connector whose name is a key here."""
         return self._text("x-connector")

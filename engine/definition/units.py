@@ -16,7 +16,7 @@ _BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
-_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]+)")
+_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)([A-Za-z]+)")
 
 
 def seconds(text: str) -> float:

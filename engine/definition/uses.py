@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from engine.definition.explain import Finding, unknown_key
-from engine.definition.nearest import did_you_mean, nearest
+from engine.definition.explain import MAX_FOUND, Finding, unknown_key
+from engine.definition.nearest import nearest, surely
+from engine.definition.retype import scalar
 from engine.definition.schema import Catalog, Role
 from engine.definition.shape import Shape
 from engine.errors import Path, Place
@@ -100,16 +101,18 @@ class Checker:
             if (merged := _merged(shape, keyword, kind))
         } | {"properties": dict.fromkeys(structure)}
         reserved = [key for key in named if key in schema.get("x-not-yet", ()) or key in schema.get("x-elsewhere", ())]
-        found = [unknown_key((*site.path, key), shape, schema) for key in reserved]
+        found = [unknown_key((*site.path, key), shape, schema, site.value) for key in reserved]
         named = [key for key in named if key not in reserved]
         connectors = [key for key in named if self._plays(key, site.role)]
         if not connectors:
             return found + self._none(site, named, schema, shape)
         others = [key for key in named if key not in connectors]
-        found += [unknown_key((*site.path, key), shape, schema) for key in others]
+        found += [unknown_key((*site.path, key), shape, schema, site.value) for key in others]
         for key in connectors[1:]:
             fact = f"'{key}' cannot stand beside '{connectors[0]}'"
             hint = f"a {site.role} has one {'kind' if site.role == 'connection' else 'connector'}"
+            if site.path == ("target",):
+                hint = f"{hint}; for two write targets: as a list, each with an id"
             found.append(Finding((*site.path, key), True, "too-many", fact, hint))
         return found + self._options(site, connectors[0])
 
@@ -121,10 +124,12 @@ class Checker:
         if not named:
             return [Finding(site.path, True, "missing-connector", "names no connector", self._choice(site.role))]
         found = []
-        for key in named:
+        for key in named[: MAX_FOUND + 1]:
             path = (*site.path, key)
             misspelt = len(named) > 1 and (key in schema.get("x-aliases", {}) or nearest(key, shape.known()))
-            found.append(unknown_key(path, shape, schema) if misspelt else self._unknown(path, key, site.role))
+            found.append(
+                unknown_key(path, shape, schema, site.value) if misspelt else self._unknown(path, key, site.role)
+            )
         return found
 
     def _unknown(self, path: Path, name: str, role: Role) -> Finding:
@@ -138,10 +143,10 @@ class Checker:
             place = f"{known.place.file}:{known.place.line}:{known.place.column}"
             fact = f"'{name}' is a connection ({place}) of connector '{known.kind}'"
             return Finding(path, True, "unknown-connector", fact, f"write {known.kind}: {{connection: {name}, …}}")
-        meant = self._catalog.nearest(name, role)
+        meant = self._catalog.nearest(name, role) or _OTHER_WORDS.get(name.lower())
         hint = f"did you mean '{meant}'?" if meant else self._choice(role)
         what = "kind of connection" if role == "connection" else "connector"
-        return Finding(path, True, "unknown-connector", f"there is no {what} '{name}'", hint)
+        return Finding(path, True, "unknown-connector", f"there is no {what} '{name}'", hint, fix=meant or "")
 
     def _choice(self, role: Role) -> str:
         return f"there are: {', '.join(self._catalog.with_role(role))}"
@@ -164,8 +169,10 @@ class Checker:
         known = self._connections.get(wanted)
         if known is None:
             if self._complete and wanted.partition("[")[0] not in self._partly:
-                hint = did_you_mean(wanted, self._connections) or "add it to a file in connections/"
-                yield Finding(path, False, "unknown-connection", f"there is no connection '{wanted}'", hint)
+                meant = nearest(wanted, self._connections)
+                hint = f"did you mean '{meant}'?" if meant else "add it to a file in connections/"
+                fact = f"there is no connection '{wanted}'"
+                yield Finding(path, False, "unknown-connection", fact, hint, fix=scalar(surely(wanted, meant)))
         elif known.kind is not None and known.kind not in kinds:
             place = f"{known.place.file}:{known.place.line}:{known.place.column}"
             fact = f"connection '{wanted}' ({place}) is of kind '{known.kind}'"
@@ -186,6 +193,11 @@ class Checker:
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 yield from self._sql(item, shape.child(index), (*path, index))
+
+
+_OTHER_WORDS = dict.fromkeys(("sqlite", "postgres", "postgresql", "mysql", "database", "db"), "sql") | dict.fromkeys(
+    ("rest", "api", "https", "url"), "http"
+)
 
 
 def _bind_for(text: str, sign: str) -> str:

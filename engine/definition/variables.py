@@ -14,13 +14,10 @@ from engine.definition.each import Row
 from engine.definition.explain import Finding
 from engine.definition.lookup import Found, Lookup, Missing
 from engine.definition.shape import Shape, type_of
+from engine.definition.written import TOKEN, fixed, of_record
 from engine.errors import Path
 
 EACH = "${each."
-_TOKEN = re.compile(
-    r"\$\$\{|\$\{(?P<inner>(?:\$\{each\.[^{}]*\}|[^{}])*)\}|(?P<dollar>\$\{\{(?P<jinja>.*?)\}\})|(?P<open>\$\{)",
-    re.DOTALL,
-)
 _NESTED = re.compile(r"\$\{each\.([^{}]*)\}")
 _PLACEHOLDERS: dict[str, Any] = {
     "duration": "1s",
@@ -77,7 +74,7 @@ class Prepared(NamedTuple):
 
 def prepared(static: Static, shape: Shape) -> Prepared:
     """Take a scalar apart; *shape* is its document's."""
-    tokens = list(_TOKEN.finditer(static.text))
+    tokens = list(TOKEN.finditer(static.text))
     whole = len(tokens) == 1 and tokens[0].span() == (0, len(static.text)) and tokens[0]["inner"] is not None
     return Prepared(static, shape.at(static.path), tokens, whole)
 
@@ -104,13 +101,16 @@ def resolve_row(document: Document, each: Sequence[Prepared], row: Row | None, m
 
 def columns(text: str) -> list[str]:
     """Return the columns that *text* names without a default of their own."""
-    tokens = [token["inner"] for token in _TOKEN.finditer(text) if token["inner"] and "each." in token["inner"]]
+    tokens = [token["inner"] for token in TOKEN.finditer(text) if token["inner"] and "each." in token["inner"]]
     whole = [inner[5:] for inner in tokens if inner.startswith("each.") and ":-" not in inner]
     return whole + [name for inner in tokens if not inner.startswith("each.") for name in _NESTED.findall(inner)]
 
 
 def _repeated(value: Any, path: Path) -> bool:
     """Whether a ``for_each`` makes several of what stands at *path*."""
+    if path[:1] == ("tests",) and isinstance(value, dict) and "pipeline" not in value:
+        test = _at(value, path[:2])
+        return isinstance(test, dict) and "each" in test and path[2:3] != ("each",)
     connection = path[:1] == ("connections",) and isinstance(value, dict) and "pipeline" not in value
     at = 2 if connection else 0
     holder = _at(value, path[:at])
@@ -141,7 +141,9 @@ class _Resolver:
                 value = self._mixed(static, shape)
         except Missing as missing:
             if not (self._skip_env and missing.code.startswith("missing-")):
-                self.done.findings.append(Finding(static.path, False, missing.code, missing.message, missing.hint))
+                fix = fixed(static, missing)
+                found = Finding(static.path, False, missing.code, missing.message, missing.hint, fix=fix)
+                self.done.findings.append(found)
             self.done.unknown.add(static.path)
             value = _placeholder(shape)
         if self._row is None or not isinstance(value, str) or not self._row.shows(static.text, value):
@@ -156,7 +158,9 @@ class _Resolver:
     def _refuse_other_languages(self, tokens: list[re.Match[str]]) -> None:
         for token in tokens:
             if token["dollar"]:
-                inner = token["jinja"].strip()
+                inner = of_record(token["jinja"].strip())
+                if inner.startswith("${"):
+                    raise Missing("dollar-template", "'${{ … }}' is not this language", f'write "{inner}"')
                 plain = inner.removeprefix("record.")
                 just = f" or just {plain}" if plain != inner and plain.isidentifier() else ""
                 raise Missing("dollar-template", "'${{ … }}' is not this language", f'write "{{{{ {inner} }}}}"{just}')
@@ -195,7 +199,7 @@ class _Resolver:
                 raise Missing("bad-value", fact, "let it be the whole value")
             return str(self._literal(found.text, static.path))
 
-        return _TOKEN.sub(replace, static.text)
+        return TOKEN.sub(replace, static.text)
 
     def _literal(self, value: Any, path: Path) -> Any:
         """Keep what was put into a template from being read as one; a value all of whose texts are templates too."""
@@ -297,8 +301,18 @@ def _placeholder(shape: Shape | None) -> Any:
         return ""
     if shape.unit:
         return _PLACEHOLDERS[shape.unit]
+    if (written := _written(shape)) is not None:
+        return written
     types = shape.types or frozenset({"string"})
     return "" if "string" in types else _PLACEHOLDERS[min(types)]
+
+
+def _written(shape: Shape) -> str | None:
+    """Return a text that the schema itself gives for its place: what has a form is nothing without it."""
+    if not any("pattern" in part or "enum" in part or "minLength" in part for part in shape.parts):
+        return None
+    given = [shape.first("default"), *(shape.first("examples") or ()), *(shape.first("enum") or ())]
+    return next((text for text in given if isinstance(text, str) and "${" not in text), None)
 
 
 def _secrets(value: Any, shape: Shape | None) -> Iterator[str]:

@@ -20,7 +20,7 @@ Single = Callable[[Any, Any, Any, Any], Any]
 def batch(steps: tuple[Step, ...], settings: Settings, split: bool) -> BatchFunction:
     """Compile steps over batches."""
     if not split:
-        return guarded(functions.batch(steps, settings))
+        return guarded(functions.batch(steps, settings), batches=True)
 
     def make(node: Node) -> Evaluate:
         run = single(node, settings)

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from engine import regular
 from engine.errors import Path, RecordError, dotted
 from engine.expressions.paths import field_path, plain_path
 from engine.expressions.plan import Fields, Node
 from engine.expressions.query import nearest
 from engine.expressions.reader import Reader
 from engine.expressions.values import Settings, StepLike
+
+MAX_SCHEMA = 4 << 20
 
 KINDS = ("filter", "map", "set", "remove", "check", "validate", "split", "switch")
 ASKING = ("lookup", "call")
@@ -231,10 +234,10 @@ class Program:
 
         assert self.settings is not None
         try:
-            return json.loads(inside(name, self.settings).read_text("utf-8"))
+            return json.loads(regular.read(inside(name, self.settings), MAX_SCHEMA).decode("utf-8"))
         except RecordError as error:
             self.reader.issue("file", error.message, "", path)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             self.reader.issue("file", f"'{name}' is not a JSON Schema in JSON: {error}", "", path)
         return None
 

@@ -9,7 +9,7 @@ from typing import Any
 from engine.errors import Path
 from engine.expressions.paths import is_template, plain_path
 from engine.expressions.plan import Const, Each, Field, Fields, Items, Lookup, Node, Query, Text
-from engine.expressions.query import ROOTS, dollar_template, nearest, parse
+from engine.expressions.query import ROOTS, close, dollar_template, nearest, parse
 from engine.expressions.values import Issue
 
 KEYS = (
@@ -28,6 +28,8 @@ KEYS = (
 SOURCES = ("$value", "$const", "$field", "$each")
 TYPES = ("string", "integer", "number", "decimal", "boolean", "date", "datetime", "json")
 _WORDS = frozenset({"true", "false", "null"})
+MAX_ISSUES = 30
+"""Of one reading; who has so many begins with the first."""
 
 
 class Reader:
@@ -42,8 +44,17 @@ class Reader:
         self.issues.append(Issue(code, message, hint, path, offset))
         return Const(path, None)
 
+    def _enough(self, path: Path) -> Node:
+        """Say once that reading on, for names somebody may have meant, would take long."""
+        if len(self.issues) == MAX_ISSUES:
+            fact = "there are more problems here than are shown"
+            self.issues.append(Issue("more-problems", fact, "mend these first", path))
+        return Const(path, None)
+
     def value(self, value: Any, path: Path) -> Node:
         """Read any value of a mapping."""
+        if len(self.issues) >= MAX_ISSUES:
+            return self._enough(path)
         if isinstance(value, str):
             return self.text(value, path)
         if isinstance(value, Mapping):
@@ -92,7 +103,9 @@ class Reader:
 
             self.issues.append(root_issue(str(first), text, path))
         elif len(steps) == 1 and first in _WORDS and '"' not in text:
-            return self.issue("expression", f"{first} is read as a field", f"write {first} without quotes", path, 0)
+            hint = f"write {first} without quotes"
+            self.issues.append(Issue("expression", f"{first} is read as a field", hint, path, 0, fix=str(first)))
+            return Const(path, None)
         return Lookup(path, steps)
 
     def _object(self, value: Mapping[Any, Any], path: Path) -> Node:
@@ -154,7 +167,7 @@ class Reader:
         if "$map" not in value:
             return self.issue("field", "$each needs $map", "say what each element becomes", place)
         source = self.text(given, place) if isinstance(given, str) else self._not_text(key, given, place)
-        inner = Reader(self.visible | {"item"})
+        inner = type(self)(self.visible | {"item"})
         body = inner.value(value["$map"], (*path, "$map"))
         self.issues += inner.issues
         return Each(place, source, body)
@@ -168,8 +181,10 @@ class Reader:
         if "$map" in value and "$each" not in value:
             self.issue("field", "$map needs $each", "say which list it goes over", (*path, "$map"))
         if "$type" in value and kind not in TYPES:
-            hint = nearest(str(kind), list(TYPES)) or "there are " + ", ".join(TYPES)
-            self.issue("unknown-type", f"there is no type '{kind}'", hint, (*path, "$type"))
+            fix = close(str(kind).lower(), list(TYPES))
+            hint = f"did you mean '{fix}'?" if fix else "there are " + ", ".join(TYPES)
+            place = (*path, "$type")
+            self.issues.append(Issue("unknown-type", f"there is no type '{kind}'", hint, place, fix=fix))
         if "$required" in value and not isinstance(value["$required"], bool):
             self.issue("field", "$required is true or false", "", (*path, "$required"))
         if "$scale" in value:

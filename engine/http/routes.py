@@ -172,6 +172,12 @@ def _clash(one: Bound, other: Bound) -> Iterator[Problem]:
     both = sorted(_methods(mine) & _methods(theirs))
     if not both:
         return
+    if one.pipeline == other.pipeline:
+        fact = (
+            f"{both[0]} {mine.path} fires this pipeline already (line {theirs.place.line}): each call would count twice"
+        )
+        yield _problem(one, "path-collision", "path", fact, "remove one of the two triggers")
+        return
     differs = next((name for name in _SHARED if getattr(mine, name) != getattr(theirs, name)), None)
     if differs:
         fact = f"{both[0]} {mine.path} has another '{differs}' in {whose}"

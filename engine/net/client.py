@@ -15,12 +15,14 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from engine.connector import Exchange, Told
 from engine.errors import Misconfigured
 from engine.net import proxy
 from engine.net.auth import Credentials
 from engine.net.egress import Egress, Guard, literal, origin
 from engine.net.inflate import ACCEPTED
 from engine.net.lost import Trip
+from engine.net.played import Played
 from engine.net.request import Request, valid
 from engine.net.stream import Stream
 
@@ -42,6 +44,8 @@ class Access:
     max_response: int = MAX_RESPONSE
     """The most bytes of one answer that are kept in memory, unpacked."""
     egress: Egress = field(default_factory=Egress)
+    exchange: Exchange | None = None
+    """Asked in place of the system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Answer:
     """For messages: ``crm answered 422 to POST /orders``, with the begin of the body unless it succeeded."""
     hide: Callable[[str], str] = field(default=str, repr=False)
     """Masks the connection's secrets in a text out of the body."""
+    taken: bool = False
+    """Nobody answered, and all that was sent counts as taken: in tests that do not say otherwise."""
 
 
 class Client:
@@ -78,6 +84,8 @@ class Client:
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Make the session; nothing is reached yet."""
+        if self._offline:
+            return
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_mark)
         connector = aiohttp.TCPConnector(
@@ -111,7 +119,7 @@ class Client:
                 stream.close()
             what = stream.what if stream.status < 300 else f"{stream.what}{self.excerpt(body)}"
             hide = self.access.credentials.redact.text
-            return Answer(stream.status, stream.headers, body, stream.url, what, hide)
+            return Answer(stream.status, stream.headers, body, stream.url, what, hide, stream.taken)
 
         return await trip.keep(call)
 
@@ -126,12 +134,24 @@ class Client:
         return Trip(self.access.name, where, request, f"{request.method} {path}")
 
     async def _begin(self, trip: Trip) -> Stream:
-        assert self._session is not None, "open() first"
         request, url = trip.request, self._url(trip.request)
         for left in range(request.redirects, -1, -1):
             through = self._through(url)
             own = origin(url) == self.origin
-            response = await self._session.request(
+            response = await self._respond(trip, url, own, through)
+            target = response.headers.get("Location")
+            if not (left and target and response.status in _FOLLOWED and request.method in ("GET", "HEAD")):
+                break
+            response.close()
+            url = urljoin(url, target)
+        return Stream(trip, response, url)
+
+    async def _respond(self, trip: Trip, url: str, own: bool, through: str | None) -> aiohttp.ClientResponse | Played:
+        request, exchange = trip.request, self.access.exchange
+
+        async def ask() -> aiohttp.ClientResponse:
+            assert self._session is not None, "open() first"
+            return await self._session.request(
                 request.method,
                 URL(self._with_key(url) if own else url, encoded=True),
                 headers=self._headers(request, own),
@@ -140,12 +160,30 @@ class Client:
                 proxy=through,
                 trace_request_ctx=trip,
             )
-            target = response.headers.get("Location")
-            if not (left and target and response.status in _FOLLOWED and request.method in ("GET", "HEAD")):
-                break
-            response.close()
-            url = urljoin(url, target)
-        return Stream(trip, response, url)
+
+        if exchange is None:
+            return await ask()
+
+        async def proceed() -> Told:
+            trip.sent = False
+            stream = Stream(trip, await ask(), url)
+            try:
+                body = await stream.read(self.access.max_response)
+            finally:
+                stream.close()
+            return {"status": stream.status, "headers": dict(stream.headers), "body": body}
+
+        asked = {"method": request.method, "url": url, "headers": dict(request.headers), "body": request.body}
+        trip.sent = True
+        try:
+            return Played(await exchange(self.access.name, asked, proceed))
+        except ConnectionRefusedError:
+            trip.sent = False
+            raise
+
+    @property
+    def _offline(self) -> bool:
+        return self.access.exchange is not None and self.access.exchange.offline
 
     def _url(self, request: Request) -> str:
         if request.url:

@@ -9,15 +9,17 @@ import aiohttp
 from engine.errors import ConnectorError, Misconfigured, Uncertain
 from engine.net.inflate import Damaged, Inflate
 from engine.net.lost import Trip
+from engine.net.played import Played
 
 
 class Stream:
     """An answer whose body is still to be read; its reader closes it."""
 
-    def __init__(self, trip: Trip, response: aiohttp.ClientResponse, url: str) -> None:
+    def __init__(self, trip: Trip, response: aiohttp.ClientResponse | Played, url: str) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self.url = url
+        self.taken = isinstance(response, Played) and response.taken
         self.what = f"{trip.name} answered {response.status} to {trip.what}"
         self._trip = trip
         self._response = response

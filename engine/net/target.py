@@ -10,7 +10,7 @@ from engine.connector import BaseTarget, Context, Names
 from engine.errors import ConnectorError, Misconfigured, RecordError, Rejected, Uncertain
 from engine.net.client import Answer, Client
 from engine.net.request import Request
-from engine.record import Outgoing, Receipt
+from engine.record import TAKEN, Outgoing, Receipt
 
 Keys = Sequence[str | None]
 
@@ -48,7 +48,10 @@ class RequestTarget(BaseTarget):
         )
 
     async def _send(self, names: Names, keys: Keys) -> Receipt:
-        return self.outcome(await self.client.send(self.request(names, keys)), keys)
+        return self._outcome(await self.client.send(self.request(names, keys)), keys)
+
+    def _outcome(self, answer: Answer, keys: Keys) -> Receipt:
+        return TAKEN if answer.taken else self.outcome(answer, keys)
 
     async def _batch(self, load: Outgoing) -> Receipt:
         names = {**self.context.names, "records": load.records}
@@ -56,7 +59,7 @@ class RequestTarget(BaseTarget):
             request = self.request(names, load.keys)
         except RecordError as error:
             return await self._without_culprits(load, error)
-        return self.outcome(await self.client.send(request), load.keys)
+        return self._outcome(await self.client.send(request), load.keys)
 
     async def _without_culprits(self, load: Outgoing, error: RecordError) -> Receipt:
         """Send the batch without the records that cannot be written on their own."""

@@ -133,8 +133,9 @@ class Answering:
         runtime, name, run = self.runtime, self.pipeline.name, str(frame.run["id"])
         stack = AsyncExitStack()
         line = Line(
-            Shared(name, None, None, None), Resilience(), name, run, runtime.emit, runtime.random, runtime.clock
-        )
+            Shared(name, None, None, None), Resilience(), name, run, runtime.emit, runtime.random, runtime.clock,
+            runtime.sleep,
+        )  # fmt: skip
 
         ends = _Ends(stack, _names(frame))
 
@@ -142,7 +143,10 @@ class Answering:
             now = str(ends.names["run"]["id"])
             runtime.emit(Noted(name, now, level, code, runtime.redact(message)))
 
-        context = Context(name, runtime.project, runtime.roots, ends.names, note=note, egress=runtime.egress)
+        context = Context(
+            name, runtime.project, runtime.roots, ends.names, note=note, egress=runtime.egress,
+            exchange=runtime.exchange,
+        )  # fmt: skip
         opener = Opener(self.pipeline, Position(""), None, runtime.connect(stack), line, context, stack)
         letters = Letters(self.pipeline, run, lambda: "", runtime.redact)
         deliveries = {}

@@ -39,7 +39,10 @@ def opener(run: Run, stack: AsyncExitStack) -> Opener:
     shared = run.shared
     nobody = Shared(run.pipeline.name, None, None, None)
     line = Line(nobody, Resilience(), run.pipeline.name, run.id, run.emit, shared.random, shared.clock, run.sleep)
-    context = Context(run.pipeline.name, shared.project, shared.roots, run.names, note=run.note, egress=shared.egress)
+    context = Context(
+        run.pipeline.name, shared.project, shared.roots, run.names, note=run.note, egress=shared.egress,
+        exchange=shared.exchange,
+    )  # fmt: skip
     return Opener(run.pipeline, run.position, run.request.limit, shared.connect(stack), line, context, stack)
 
 

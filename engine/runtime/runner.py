@@ -47,6 +47,8 @@ class Runtime:
     log: Callable[[Event], LogLine | None] = lambda event: None
     """Makes the line an event leaves in its run's log."""
     egress: Any = None
+    exchange: Any = None
+    """Stands between connectors and what they reach; see ``engine.connector.Exchange``."""
     random: Callable[[], float] = random.random
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -93,7 +95,7 @@ class Runtime:
 
     def context(self, remote: Remote) -> Context:
         """Make what a connection is built with."""
-        return Context(remote.name, self.project, self.roots, egress=self.egress)
+        return Context(remote.name, self.project, self.roots, egress=self.egress, exchange=self.exchange)
 
 
 @dataclass(slots=True)

@@ -29,7 +29,9 @@ Footprint = Mapping[str, Mark | None]
 _LONGEST_NAME = 4096
 _NAMED = (
     re.compile(r"\$\{file:([^}\n]+?)(?::-[^}\n]*)?\}"),
-    re.compile(r"""(?<!\$\{)\b(?:file|schema|jwks|ca|cert|key)["']?\s*:\s*["']?([^\s"',{}\[\]#$][^"',{}\[\]#\n]*)"""),
+    re.compile(
+        r"""(?<!\$\{)\b(?:file|schema|tables|openapi|jwks|ca|cert|key)["']?\s*:\s*["']?([^\s"',{}\[\]#$][^"',{}\[\]#\n]*)"""
+    ),
 )
 
 

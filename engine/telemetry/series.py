@@ -67,6 +67,10 @@ class Series:
         self.stale = self._gauge("definitions_stale", "1 while the files have problems and older ones keep running.")
         self.pipelines = self._gauge("pipelines", "Loaded pipelines by state.", "state")
 
+    def every(self) -> Sequence[Figure | Spread]:
+        """Return all of them, for the reference."""
+        return self._all
+
     def _count(self, name: str, help: str, *labels: str) -> Count:
         return self._keep(Count(f"engine_{name}", help, labels))
 

@@ -122,6 +122,12 @@ class BankHub:
             text = text.replace(old, new)
         path.write_text(text, "utf-8")
 
+    def unseen(self) -> None:
+        """Take away what says which tables there are: mistakes in a query are then found when it runs."""
+        path = self.folder / "connections/bank-hub.yaml"
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if "tables:" not in line), "utf-8")
+
     def write(self, file: str, text: str) -> None:
         """Add a file to the project."""
         path = self.folder / file

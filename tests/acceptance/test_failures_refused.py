@@ -156,12 +156,24 @@ def test_a_short_run_refused_whole_is_a_mistake_from_twenty_on(
 
 
 def test_a_mapping_that_fits_no_record_is_a_mistake_too(bank: BankHub, hub: Hub) -> None:
-    bank.change(TARGET, ('description: {$value: description, $default: ""}', "description: descripton"))
+    bank.change(
+        TARGET,
+        (
+            "amount: {$value: amount, $type: decimal, $default: 0}",
+            "amount: {$value: updated_at, $type: decimal, $default: 0}",
+        ),
+    )
     summary = bank.send(code=1)
     assert (summary["status"], summary["error"]["code"], summary["sent"]) == ("failed", "misconfigured", {})
-    assert "missing-field" in summary["error"]["message"]
+    assert "type" in summary["error"]["message"]
     assert (bank.letters(), bank.cursor(), writes(hub)) == (0, None, [])
-    bank.change(TARGET, ("description: descripton", "description: description"))
+    bank.change(
+        TARGET,
+        (
+            "amount: {$value: updated_at, $type: decimal, $default: 0}",
+            "amount: {$value: amount, $type: decimal, $default: 0}",
+        ),
+    )
     assert bank.send()["sent"] == {"target": ROWS}
 
 

@@ -22,8 +22,8 @@ MISTAKES: dict[str, tuple[Callable[[BankHub], None], Callable[[BankHub], None], 
         "no such table: transacoes",
     ),
     "no-such-column": (
-        lambda bank: bank.change(TARGET, ("amount, description,", "amont, description,")),
-        lambda bank: bank.change(TARGET, ("amont, description,", "amount, description,")),
+        lambda bank: bank.change(TARGET, ("amount, description,", "amont as amount, description,")),
+        lambda bank: bank.change(TARGET, ("amont as amount, description,", "amount, description,")),
         "no such column: amont",
     ),
     "no-such-file": (
@@ -43,6 +43,7 @@ MISTAKES: dict[str, tuple[Callable[[BankHub], None], Callable[[BankHub], None], 
 def test_a_mistake_of_people_fails_the_run_at_once(
     bank: BankHub, hub: Hub, breaks: Callable[[BankHub], None], mends: Callable[[BankHub], None], says: str
 ) -> None:
+    bank.unseen()
     breaks(bank)
     summary = bank.send(code=1)
     assert (summary["status"], summary["error"]["code"]) == ("failed", "misconfigured")

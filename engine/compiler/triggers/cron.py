@@ -23,6 +23,30 @@ _ONE_AT_A_TIME = Lock()
 """A croniter remembers where it looked last, and a check may run beside the schedule."""
 
 
+_RANGES = {
+    "second": "0 to 59",
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day": "1 to 31",
+    "month": "1 to 12, or JAN to DEC",
+    "weekday": "0 to 7 (0 and 7 are Sunday), or SUN to SAT",
+}
+_REMEDY = "5 fields are minute, hour, day, month, weekday; with 6 fields, seconds come first"
+
+
+def _wrong_field(text: str) -> tuple[str, str] | None:
+    """Return which field alone cannot be read, and what it takes."""
+    fields = text.split()
+    names = list(_RANGES)[6 - len(fields) :]
+    for at, (name, field) in enumerate(zip(names, fields, strict=True)):
+        try:
+            _croniter(" ".join([*["*"] * at, field, *["*"] * (len(fields) - at - 1)]))
+        except ValueError:  # croniter's own errors are such
+            rule = "a step is 1 or more" if re.search(r"/0+$", field) else f"the {name} is {_RANGES[name]}"
+            return f"'{field}' is no {name} in '{text}'", f"{rule}; {_REMEDY}"
+    return None
+
+
 def cron_problem(text: str) -> tuple[str, str] | None:
     """Return what is wrong with a cron text and what to do, or None."""
     from croniter import CroniterError
@@ -36,8 +60,7 @@ def cron_problem(text: str) -> tuple[str, str] | None:
     try:
         ticks = _croniter(text)
     except (CroniterError, ValueError) as error:
-        remedy = "5 fields are minute, hour, day, month, weekday; with 6 fields, seconds come first"
-        return f"'{text}' is not a cron text: {error}", remedy
+        return _wrong_field(text) or (f"'{text}' is not a cron text: {error}", _REMEDY)
     try:
         ticks.get_next(datetime)
     except (CroniterError, ValueError):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.compiler.triggers.calendars import DayRule, Opening, calendar, span, weekdays
 from engine.compiler.triggers.cron import cron
@@ -18,7 +18,9 @@ from engine.compiler.triggers.zones import zone
 from engine.definition.model import PipelineDefinition, Project
 from engine.definition.units import seconds
 from engine.expressions import Settings, compile_template
-from engine.pipeline import AfterPlan, FilePlan, TimerPlan, WebhookPlan
+
+if TYPE_CHECKING:  # validate only looks at triggers: it is short
+    from engine.pipeline import AfterPlan, FilePlan, TimerPlan, WebhookPlan
 
 Data = Mapping[str, Any]
 Params = Callable[[Data], Data]
@@ -43,6 +45,8 @@ def compile_triggers(project: Project, definition: PipelineDefinition, settings:
 
     Cheap: croniter and the zones are first looked at when a slot is asked for.
     """
+    from engine.pipeline import AfterPlan
+
     calendars = project.settings.get("calendars") or {}
     timers, after, files = [], [], []
     for index, (name, trigger) in enumerate(zip(trigger_ids(definition), definition.triggers, strict=True)):
@@ -102,6 +106,8 @@ def calendar_names(trigger: Data) -> dict[bool, tuple[str, ...]]:
 
 
 def _timer(definition: PipelineDefinition, name: str, trigger: Data, calendars: Data, params: Params) -> TimerPlan:
+    from engine.pipeline import TimerPlan
+
     window = trigger.get("missed_window")
     return TimerPlan(
         id=name,
@@ -117,6 +123,8 @@ def _timer(definition: PipelineDefinition, name: str, trigger: Data, calendars: 
 
 
 def _file(pipeline: str, name: str, given: Data, params: Params) -> FilePlan:
+    from engine.pipeline import FilePlan
+
     settle = seconds(given.get("settle", DEFAULT_SETTLE))
     pattern = given.get("pattern", "*")
     return FilePlan(name, given["path"], pattern, settle, given.get("done"), given.get("failed"), params, pipeline)

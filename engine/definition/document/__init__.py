@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.definition.document.careful import Careful
-from engine.definition.document.limits import MAX_BYTES, MAX_NODES
+from engine.definition.document.limits import MAX_BYTES, MAX_LINE, MAX_LINES, MAX_VARIABLES, max_nodes
 from engine.definition.document.places import KEY, Static
 from engine.definition.document.quick import NOTHING, TooMany, quickly
 from engine.definition.document.scalars import UnquotedNumber, core
+from engine.definition.document.unseen import suspicious
 from engine.errors import Path, Place, Problem
+
+if TYPE_CHECKING:
+    from engine.definition.document.careful import Careful
 
 __all__ = ["KEY", "Document", "Places", "Static", "UnquotedNumber", "core", "read"]
 
@@ -30,7 +33,7 @@ class Places(Mapping[Path, Place]):
     @property
     def _all(self) -> dict[Path, Place]:
         if self._known is None:
-            reader = Careful(self._file, self._text)
+            reader = _careful(self._file, self._text)
             reader.read()
             self._known = reader.places
         return self._known
@@ -68,31 +71,59 @@ class Document:
 _ELSEWHERE = "put data into a file of its own"
 
 
-def read(file: str, data: bytes) -> Document:
-    """Read one YAML file; never raises, its problems say what is wrong."""
+def read(file: str, data: bytes, most: int = 0) -> Document:
+    """Read one YAML file; never raises, its problems say what is wrong. *most*: values, where it is no definition."""
+    most = most or max_nodes(file)
     if len(data) > MAX_BYTES:
-        what = f"the file has {len(data):,} bytes; a definition has at most {MAX_BYTES:,}"
+        what = f"the file has more than {MAX_BYTES:,} bytes"
         return _unreadable(file, "", Problem(file, 1, 1, "too-large", "error", "", what, _ELSEWHERE))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return _unreadable(file, "", _not_utf8(file, data, error))
-    try:
-        value, statics = quickly(text)
-    except TooMany:
-        what = f"the file has more than {MAX_NODES:,} values"
+    if len(text) > MAX_LINE and (line := _long_line(text)):
+        what = f"the line has more than {MAX_LINE:,} characters"
+        return _unreadable(file, text, Problem(file, line, 1, "too-large", "error", "", what, _ELSEWHERE))
+    if text.count("\n") > MAX_LINES:
+        what = f"the file has more than {MAX_LINES:,} lines"
         return _unreadable(file, text, Problem(file, 1, 1, "too-large", "error", "", what, _ELSEWHERE))
-    if value is not NOTHING:
+    try:
+        value, statics = quickly(text, most)
+    except TooMany:
+        what = f"the file has more than {most:,} values"
+        return _unreadable(file, text, Problem(file, 1, 1, "too-large", "error", "", what, _ELSEWHERE))
+    if len(statics) > MAX_VARIABLES:
+        what = f"the file has more than {MAX_VARIABLES:,} texts with variables"
+        return _unreadable(file, text, Problem(file, 1, 1, "too-large", "error", "", what, _ELSEWHERE))
+    if value is not NOTHING and not suspicious(text):
         return Document(file, text, value, Places(file, text), statics)
-    reader = Careful(file, text)
+    reader = _careful(file, text, most)
     value = reader.read()
     return Document(
         file, text, value, Places(file, text, reader.places), reader.statics, reader.problems, reader.broken
     )
 
 
+def _careful(file: str, text: str, most: int = 0) -> Careful:
+    """Make the reader of what is unusual; what knows all the slips of YAML loads only for that."""
+    from engine.definition.document.careful import Careful
+
+    return Careful(file, text, most)
+
+
 def _unreadable(file: str, text: str, problem: Problem) -> Document:
     return Document(file, text, None, Places(file, text, {}), (), [problem])
+
+
+def _long_line(text: str) -> int:
+    """Return the number of the first line that is too long, 0 where there is none."""
+    start = 0
+    while len(text) - start > MAX_LINE:
+        end = text.rfind("\n", start, start + MAX_LINE + 1)
+        if end < 0:
+            return text.count("\n", 0, start) + 1
+        start = end + 1
+    return 0
 
 
 def _not_utf8(file: str, data: bytes, error: UnicodeDecodeError) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from yaml._yaml import CParser
@@ -21,8 +22,9 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
-from engine.definition.document import syntax
-from engine.definition.document.limits import MAX_DEPTH, MAX_EXPANDED, MAX_NODES, MAX_PROBLEMS
+from engine.definition.document import oddities, syntax
+from engine.definition.document.fault import Fault, quoted
+from engine.definition.document.limits import MAX_DEPTH, MAX_EXPANDED, MAX_KEY, MAX_PROBLEMS, MAX_TEXT, max_nodes
 from engine.definition.document.places import KEY, Static
 from engine.definition.document.scalars import UnquotedNumber, core
 from engine.errors import Path, Place, Problem, dotted
@@ -37,17 +39,20 @@ class _Refused(Exception):
 class Careful:
     """Builds values with the place of everything, and says all that is wrong."""
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, text: str, most: int = 0) -> None:
         self.places: dict[Path, Place] = {}
         self.problems: list[Problem] = []
         self.statics: list[Static] = []
         self.broken: set[Path] = set()
+        self.faults: dict[tuple[int, int], str] = {}
+        """Where something that is no YAML has a remedy, and what stands there."""
         self._file, self._text = file, text
         self._at: Path = ()
         self._events: list[Event] = []
         self._anchors: dict[str, tuple[int, int | None]] = {}
         self._replayed: Iterator[Event] | None = None
         self._expanded = 0
+        self._most = most or max_nodes(file)
 
     def read(self) -> Any:
         """Return the value, None where it cannot be had."""
@@ -76,7 +81,7 @@ class Careful:
             self._text, error.problem or "", error.context or "", _spot(error.problem_mark), _spot(error.context_mark)
         )
         if not any((p.line, p.column) == (fault.line, fault.column) for p in self.problems):
-            self._add(self._at, (fault.line, fault.column), fault.code, fault.message, fault.hint)
+            self._fault(self._at, fault)
 
     def _character(self) -> None:
         """Say which character YAML does not allow; the parser's own position counts bytes."""
@@ -94,14 +99,18 @@ class Careful:
             return next(self._replayed)
         event: Any = self._parser.get_event()
         self._events.append(event)
-        if len(self._events) > MAX_NODES * 2:
-            self._refuse("too-large", f"the file has more than {MAX_NODES:,} values", "put data into a file of its own")
+        if len(self._events) > self._most * 2:
+            self._refuse(
+                "too-large", f"the file has more than {self._most:,} values", "put data into a file of its own"
+            )
         return event
 
     def _node(self, path: Path, event: Any = None) -> Any:
         event = event or self._next()
         self._at = path
         if len(self.problems) >= MAX_PROBLEMS:
+            fact, spot = "there are more problems here than are shown", _spot(event.start_mark) or (1, 1)
+            self._add((), spot, "more-problems", fact, "mend these first")
             raise _Refused
         if len(path) > MAX_DEPTH:
             line, column = _spot(event.start_mark) or (1, 1)
@@ -131,6 +140,7 @@ class Careful:
         if span is None:
             fact = f"a value that begins with '*' is a YAML alias, and there is no anchor '&{event.anchor}'"
             self._report(path, event.start_mark, "yaml-quoting", fact, f'write "*{event.anchor}"')
+            self._fixed(f'"*{event.anchor}"')
             return None
         start, end = span
         if end is None:
@@ -145,8 +155,14 @@ class Careful:
 
     def _scalar(self, path: Path, event: Any) -> Any:
         text, plain = event.value, event.implicit[0] and event.tag is None
-        if event.tag is not None and event.tag != "!":
+        if event.tag is not None:
             self._tag(path, event, event.tag)
+            return None
+        if plain and self._odd(path, event):
+            return None
+        if len(text) > MAX_TEXT:
+            fact = f"a text of {len(text):,} characters; at most {MAX_TEXT:,} are allowed"
+            self._report(path, event.start_mark, "too-large", fact, "put data into a file of its own")
             return None
         if "${" in text:
             self.statics.append(Static(path, text, plain))
@@ -157,13 +173,32 @@ class Careful:
             return core(text)
         except UnquotedNumber as error:
             self._report(path, event.start_mark, "unquoted-number", str(error), f'quote it: "{text[:40]}"')
+            self._fixed(f'"{text}"')
             return None
+
+    def _odd(self, path: Path, event: Any) -> bool:
+        """Report a value that is good YAML and not what its author sees."""
+        text, fact = event.value, ""
+        if inner := oddities.curled(text):
+            fact, fix = f"{text[0]} and {text[-1]} are letters to YAML, not quotes", quoted(inner)
+        elif text:
+            return False
+        elif event.anchor is not None:
+            fact, fix = "a value that begins with '&' is a YAML anchor", quoted(f"&{event.anchor}")
+        elif note := oddities.noted(path, self._text[event.end_mark.index : event.end_mark.index + 200]):
+            fact, fix = "what follows '#' is a comment, so there is no value here", quoted(note)
+        if fact:
+            self._report(path, event.start_mark, "yaml-quoting", fact, f"write {fix}")
+        return bool(fact)
 
     def _tag(self, path: Path, event: Any, tag: str) -> None:
         if tag.startswith("!") and not tag.startswith("!!"):
             written = f"{tag} {event.value}" if getattr(event, "value", "") else tag
             fact = f"a value that begins with '!' is a YAML tag, not text: {written[:60]}"
+            source = self._text[event.start_mark.index : event.end_mark.index]
+            fix = quoted(source) if event.__class__ is ScalarEvent and "\n" not in source else ""
             self._report(path, event.start_mark, "yaml-quoting", fact, f'write "{written[:60]}"')
+            self._fixed(fix)
         else:
             short = tag.replace("tag:yaml.org,2002:", "!!")
             self._report(
@@ -183,24 +218,34 @@ class Careful:
         while (key := self._next()).__class__ is not MappingEndEvent:
             name = self._key(path, key)
             if name is None:
-                self._node(path)
+                self._discarded(path)
             elif name in first:
                 place = _spot(key.start_mark) or (1, 1)
                 seen = first[name]
                 fact = f"'{name}' stands here a second time; the first is at {seen.line}:{seen.column}"
                 self._add((*path, name), place, "duplicate-key", fact, "remove one of them")
-                self._node((*path, name))
+                self._discarded((*path, name))
             else:
                 first[name] = self._place((*path, name, KEY), key.start_mark)
                 value[name] = self._node((*path, name))
             self._at = path
         return value
 
+    def _discarded(self, path: Path) -> None:
+        """Read past a value that stands nowhere: its variables would be looked for in what stands there instead."""
+        before = len(self.statics)
+        self._node(path)
+        del self.statics[before:]
+
     def _key(self, path: Path, key: Any) -> str | None:
         """Return the name of a key, or report why it is none."""
         if key.__class__ is not ScalarEvent:
             self._odd_key(path, key)
             return None
+        if key.implicit[0] and (at := oddities.odd_key(key.value)) >= 0:
+            line, column = _spot(key.start_mark) or (1, 1)
+            self._fault(path, oddities.odd_space(key.value[at], line, column + at))
+            raise _Refused  # what should stand below is not below it
         if key.value == "<<" and key.implicit[0]:
             fact = "merge keys are not part of the language"
             self._report(path, key.start_mark, "merge-key", fact, "write the keys out")
@@ -211,6 +256,10 @@ class Careful:
         if key.tag is not None and key.tag != "!":
             self._tag(path, key, key.tag)
             return None
+        if len(key.value) > MAX_KEY:
+            fact = f"a key of {len(key.value):,} characters; at most {MAX_KEY:,} are allowed"
+            self._report(path, key.start_mark, "too-large", fact, "take a shorter name")
+            return None
         return str(key.value)
 
     def _odd_key(self, path: Path, key: Any) -> None:
@@ -220,7 +269,7 @@ class Careful:
             return
         fault = syntax.template_key(self._text, line, column)
         self.broken.add(path)
-        self._add(path, (fault.line, fault.column), fault.code, fault.message, fault.hint)
+        self._fault(path, fault)
         self._skip(key)
 
     def _skip(self, event: Any) -> None:
@@ -248,6 +297,16 @@ class Careful:
 
     def _add(self, path: Path, spot: tuple[int, int], code: str, message: str, hint: str) -> None:
         self.problems.append(Problem(self._file, *spot, code, "error", dotted(path), message, hint))
+
+    def _fault(self, path: Path, fault: Fault) -> None:
+        self._add(path, (fault.line, fault.column), fault.code, fault.message, fault.hint)
+        self._fixed(fault.fix)
+        if fault.fix:
+            self.faults[fault.line, fault.column] = fault.written
+
+    def _fixed(self, fix: str) -> None:
+        if fix:
+            self.problems[-1] = replace(self.problems[-1], fix=fix)
 
     def _refuse(self, code: str, message: str, hint: str) -> None:
         place = self.places.get(self._at[:1], Place(self._file, 1, 1))

@@ -16,7 +16,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from engine.definition.document.limits import MAX_DEPTH, MAX_NODES
+from engine.definition.document.limits import MAX_DEPTH, MAX_KEY, MAX_NODES, MAX_TEXT
 from engine.definition.document.places import Static
 from engine.definition.document.scalars import UnquotedNumber, core
 
@@ -32,8 +32,8 @@ class _Unusual(Exception):
     """The quick reading gives up."""
 
 
-def quickly(text: str) -> tuple[Any, list[Static]]:
-    """Return the value of *text* and its ``${…}``; ``NOTHING`` where the careful reading must say more.
+def quickly(text: str, nodes: int = MAX_NODES) -> tuple[Any, list[Static]]:
+    """Return the value of *text*, of at most *nodes*, and its ``${…}``; ``NOTHING``: the careful reading must say more.
 
     Raises TooMany.
     """
@@ -42,7 +42,7 @@ def quickly(text: str) -> tuple[Any, list[Static]]:
         get()
         if get().__class__ is not DocumentStartEvent:
             return NOTHING, []
-        reader = _Quick(get)
+        reader = _Quick(get, nodes)
         value = reader.node(get(), 0)
         get()
         return (value if get().__class__ is StreamEndEvent else NOTHING), reader.statics
@@ -53,10 +53,10 @@ def quickly(text: str) -> tuple[Any, list[Static]]:
 class _Quick:
     """Builds values as long as nothing is unusual."""
 
-    def __init__(self, get: Any) -> None:
+    def __init__(self, get: Any, nodes: int) -> None:
         self.statics: list[Static] = []
         self._get = get
-        self._left = MAX_NODES
+        self._left = nodes
         self._path: list[str | int] = []
 
     def node(self, event: Any, depth: int) -> Any:
@@ -66,6 +66,8 @@ class _Quick:
             raise _Unusual
         if kind is ScalarEvent:
             text, plain = event.value, event.implicit[0]
+            if len(text) > MAX_TEXT:
+                raise _Unusual
             if "${" in text:
                 self.statics.append(Static(tuple(self._path), text, plain))
                 return text
@@ -79,8 +81,10 @@ class _Quick:
             if key.__class__ is not ScalarEvent or key.tag is not None or key.anchor is not None:
                 raise _Unusual
             name = key.value
-            if name in value or name == "<<" or name == "":
+            if name in value or name == "<<" or name == "" or len(name) > MAX_KEY:
                 raise _Unusual
+            if len(value) > self._left:
+                raise TooMany
             path.append(name)
             value[name] = node(get(), depth)
             path.pop()

@@ -15,6 +15,8 @@ _RADIX = re.compile(r"0(?:o[0-7]+|x[0-9a-fA-F]+)")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
+_LONG = re.compile(r"[-+]?[0-9a-fA-FxoeE.+-]+")
+_MAX_DIGITS = 1_000
 _BARE_EXPONENT = re.compile(r"[-+]?[0-9]+[eE]")
 
 
@@ -30,6 +32,8 @@ def core(text: str) -> Any:
 
 
 def _number(text: str) -> Any:
+    if len(text) > _MAX_DIGITS and _LONG.fullmatch(text):
+        raise UnquotedNumber(f"a number of {len(text):,} characters is too long")
     if _RADIX.fullmatch(text):
         return int(text, 0)
     if _NOT_FINITE.fullmatch(text):
@@ -41,8 +45,6 @@ def _number(text: str) -> Any:
     if _BARE_EXPONENT.match(text):
         raise UnquotedNumber(f"{text} would become the number {_shown(text)}")
     if _INTEGER.fullmatch(text):
-        if len(text) > 4000:
-            raise UnquotedNumber(f"a number of {len(text)} digits is too long")
         return int(text)
     value = float(text)
     if math.isinf(value):

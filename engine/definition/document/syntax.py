@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-Spot = tuple[int, int]
-"""Line and column, 1-based."""
-
+from engine.definition.document import oddities, slips
+from engine.definition.document.fault import IN_QUOTES, VALUE, Fault, Spot, quoted, said
 
 MAX_HINT = 200
-
-
-class Fault(NamedTuple):
-    """A syntax error, explained."""
-
-    line: int
-    column: int
-    code: str
-    message: str
-    hint: str
 
 
 _PLAIN = {
@@ -37,8 +25,6 @@ _HINTS = {
     "did not find expected '-' indicator": "check the indentation",
     "could not find expected ':'": "write key: value",
 }
-_KEY = r"[^\s'\"{}\[\],#&*!|>%@`:][^:{}\[\],\"']*|\"[^\"]*\"|'[^']*'"
-_VALUE = re.compile(rf"^\s*(?:- +)*(?:(?P<key>{_KEY}):\s+)?(?P<value>\S.*?)\s*$")
 _FLOW_KEY = re.compile(r"([\w$.-]+):\s*$")
 _TEMPLATE = re.compile(r"(?:(?<=:\s)|(?<=-\s)|(?<=[\[{,]))\s*(\{\{|\{%)")
 _STARTERS = {
@@ -63,15 +49,24 @@ def name(text: str, problem: str, context: str, at: Spot | None, opened: Spot | 
     line, column = at or opened or (1, 1)
     line = min(line, len(lines))
     here = lines[line - 1]
+    slip = oddities.Slip(lines, line, column, problem, opened)
     fault = (
-        _tab(lines, line, here, problem)
+        slips.tab(lines, line, here, problem)
+        or oddities.explain(slip)
         or _unclosed_quote(problem, opened)
+        or slips.quote_above(lines, line, column)
+        or slips.colon(lines, line, problem, context, opened)
         or _dollar_in_flow(lines, line, column)
         or _template(line, here)
         or _marked(lines, context, opened)
         or _starter(lines, line, here, context, opened)
+        or slips.comma(here, line, column, problem)
+        or slips.not_closed(lines, line, problem, opened)
+        or slips.needless_dash(lines, line, problem, opened)
+        or slips.indented(lines, line, problem)
         or _second_colon(line, here, column, problem)
         or _never_closed(text, problem, at)
+        or oddities.plainly(slip)
         or _other(problem, (line, column), opened)
     )
     return fault._replace(hint=fault.hint if len(fault.hint) <= MAX_HINT else f"{fault.hint[:MAX_HINT]}…")
@@ -84,15 +79,6 @@ def template_key(text: str, line: int, column: int) -> Fault:
     if here[start : start + 2] in ("{{", "{%"):
         return _quote_template(line, here, start)
     return Fault(line, column, "yaml-syntax", "a key cannot be a map or a list", "a key is a text")
-
-
-def _tab(lines: list[str], line: int, here: str, problem: str) -> Fault | None:
-    for number, candidate in ((line, here), (line - 1, lines[line - 2] if line > 1 else "")):
-        indent = candidate[: len(candidate) - len(candidate.lstrip())]
-        if "\t" in indent and ("tab" in problem or number == line):
-            column = indent.index("\t") + 1
-            return Fault(number, column, "tab-indent", "a tab indents this line", "YAML is indented with spaces")
-    return None
 
 
 def _unclosed_quote(problem: str, opened: Spot | None) -> Fault | None:
@@ -110,7 +96,8 @@ def _dollar_in_flow(lines: list[str], line: int, column: int) -> Fault | None:
     key = _FLOW_KEY.search(here[: column - 2])
     value = f'{key[1]}: "{written}"' if key else f'"{written}"'
     fact = "'${…}' inside { } or [ ] must be quoted"
-    return Fault(line, column - 1, "flow-needs-quotes", fact, f"write {value} or put it on its own line")
+    fix = f'"{written}"' if end > 0 else ""
+    return Fault(line, column - 1, "flow-needs-quotes", fact, f"write {value} or put it on its own line", written, fix)
 
 
 def _template(line: int, here: str) -> Fault | None:
@@ -126,13 +113,14 @@ def _quote_template(line: int, here: str, start: int) -> Fault:
     flow = before.count("{") + before.count("[") > 0
     if flow:
         end = here.find(closer, start)
-    here = here[: start + MAX_HINT]
-    written = here[start : end + 2] if flow and end > 0 else here[start:].rstrip()
-    quote = "'" if '"' in written else '"'
+    closed = end > 0
+    whole = here[start : end + 2] if flow and closed else said(here[start:].rstrip())
+    written = whole[:MAX_HINT]
     key = _FLOW_KEY.search(before)
-    value = f"{key[1]}: {quote}{written}{quote}" if key else f"{quote}{written}{quote}"
+    value = f"{key[1]}: {quoted(written)}" if key else quoted(written)
     fact = f"'{opener}' opens a YAML map here" if opener == "{{" else f"'{opener}' cannot begin a YAML value"
-    return Fault(line, start + 1, "template-needs-quotes", fact, f"write {value}")
+    fix = quoted(whole) if closed else ""
+    return Fault(line, start + 1, "template-needs-quotes", fact, f"write {value}", whole, fix)
 
 
 def _marked(lines: list[str], context: str, opened: Spot | None) -> Fault | None:
@@ -146,26 +134,24 @@ def _marked(lines: list[str], context: str, opened: Spot | None) -> Fault | None
         if ("{" in before or "[" in before) and (depth < 0 or (depth == 0 and sign == ",")):
             rest = rest[:index].rstrip()
             break
-    quote = "'" if '"' in rest else '"'
-    return Fault(
-        *opened, "yaml-quoting", _STARTERS.get(rest[:1], "a YAML sign"), f"quote the whole value: {quote}{rest}{quote}"
-    )
+    rest = said(rest)
+    hint = f"quote the whole value: {quoted(rest)}"
+    return Fault(*opened, "yaml-quoting", _STARTERS.get(rest[:1], "a YAML sign"), hint, rest, quoted(rest))
 
 
 def _starter(lines: list[str], line: int, here: str, context: str, opened: Spot | None) -> Fault | None:
     """A value whose first character means something to YAML."""
     if opened and opened[0] <= len(lines) and context.startswith("while scanning a"):
         line, here = opened[0], lines[opened[0] - 1]
-    found = _VALUE.match(here)
+    found = VALUE.match(here)
     if not found:
         return None
-    value, start = found["value"], found.start("value")
+    value, start = said(found["value"]), found.start("value")
     fact = _STARTERS.get(value[0])
     if fact is None or not _goes_on(value):
         return None
-    written = value.replace('"', '\\"') if "'" in value and '"' in value else value
-    quote = '"' if '"' not in value or "'" in value else "'"
-    return Fault(line, start + 1, "yaml-quoting", fact, f"quote the whole value: {quote}{written}{quote}")
+    hint = f"quote the whole value: {quoted(value)}"
+    return Fault(line, start + 1, "yaml-quoting", fact, hint, value, quoted(value))
 
 
 def _goes_on(value: str) -> bool:
@@ -188,13 +174,12 @@ def _goes_on(value: str) -> bool:
 def _second_colon(line: int, here: str, column: int, problem: str) -> Fault | None:
     if not problem.startswith("mapping values are not allowed"):
         return None
-    found = _VALUE.match(here)
+    found = VALUE.match(here)
     if found and found["key"] and found.start("value") < column:
-        value = found["value"]
-        quote = "'" if '"' in value else '"'
+        value = said(found["value"])
         fact = "': ' inside this value begins another key"
-        hint = f"quote the whole value: {found['key']}: {quote}{value}{quote}"
-        return Fault(line, found.start("value") + 1, "yaml-quoting", fact, hint)
+        hint = f"quote the whole value: {found['key']}: {quoted(value)}"
+        return Fault(line, found.start("value") + 1, "yaml-quoting", fact, hint, value, quoted(value))
     return Fault(line, column, "yaml-syntax", "this ':' does not fit what stands above it", "check the indentation")
 
 
@@ -202,7 +187,7 @@ def _never_closed(text: str, problem: str, at: Spot | None) -> Fault | None:
     """A bracket still open where the file ends."""
     if not problem.startswith("did not find expected") or at is None or at[0] <= text.rstrip().count("\n") + 1:
         return None
-    blank = re.sub(r"'[^'\n]*'|\"(?:[^\"\\\n]|\\.)*\"|(?<!\S)#[^\n]*", lambda found: " " * len(found[0]), text)
+    blank = IN_QUOTES.sub(lambda found: " " * len(found[0]), text)
     opened: list[int] = []
     for index, sign in enumerate(blank):
         if sign in "[{":

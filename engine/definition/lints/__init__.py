@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.definition.explain import Finding
-from engine.definition.lints import binds, delivery, expressions, sql, unused
+from engine.definition.lints import binds, certain, delivery, expressions, options, sql, unused
 from engine.definition.lints.unused import unused_connections
 from engine.definition.model import PipelineDefinition
 from engine.definition.report import Severity
@@ -42,5 +42,5 @@ def _calm(path: Path) -> bool:
 
 def lint(definition: PipelineDefinition) -> Iterator[tuple[Finding, Severity]]:
     """Return what every lint says about one pipeline."""
-    for look in (expressions.lint, sql.lint, binds.lint, delivery.lint, unused.lint):
+    for look in (expressions.lint, sql.lint, binds.lint, certain.lint, options.lint, delivery.lint, unused.lint):
         yield from look(definition)

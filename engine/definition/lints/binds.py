@@ -42,6 +42,8 @@ def _unknown(use: Use, known: Set[str], of_record: bool) -> Said:
             if name in known or (of_record and name.startswith("record.")):
                 continue
             hint = did_you_mean(name, known) or f"give it under params: {{{name}: …}}"
+            if name.startswith("cursor.") and (bind := re.sub(r"\W", "_", name)) in known:
+                hint = f"write :{bind}"
             if name.startswith("record."):
                 hint = "only a lookup asks for a record"
             elif of_record:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from engine.definition.document.fault import quoted
 from engine.definition.explain import Finding
 from engine.definition.lints.texts import conditions, everything, fields, is_template, mappings, without_quoted
 from engine.definition.model import PipelineDefinition
@@ -48,7 +49,9 @@ def _quoted_field(path: Path, text: str) -> Iterator[tuple[Finding, Severity]]:
         name = match["name"]
         fact = f'"{name}" in double quotes is a field name'
         hint = f"for the text write '{name}', for the field @.\"{name}\""
-        yield Finding(path, False, "quoted-field", fact, hint), "error"
+        begin, end = match.start("name") - 1, match.end("name") + 1
+        fix = "" if {"'", "\\", "\n"} & {*name} else quoted(f"{text[:begin]}'{name}'{text[end:]}")
+        yield Finding(path, False, "quoted-field", fact, hint, fix=fix), "error"
     for match in _PLAIN_QUOTED.finditer(bare):
         name = match["name"]
         fact = f'"{name}" in double quotes is a field name'
@@ -76,7 +79,9 @@ def _looks_constant(
         field = next((key for key in reversed(path) if isinstance(key, str) and not key.startswith("$")), "")
         if text not in known and text.lower() != field.lower():
             fact = f"'{text}' is read as a field name, and a record without it is rejected"
-            yield Finding(path, False, "looks-constant", fact, f"for the text write {{$const: {text}}}"), "warning"
+            const = f"$const: {text}" if path[-1] == "$value" else f"{{$const: {text}}}"
+            fix = "" if path[-1] == "$value" else const
+            yield Finding(path, False, "looks-constant", fact, f"for the text write {const}", fix=fix), "warning"
 
 
 def _known_words(definition: PipelineDefinition) -> set[str]:

@@ -55,7 +55,7 @@ def _query(query: str, cursor: Cursor, use: Use) -> Said:
     text = _TEXT.sub("''", _COMMENT.sub(" ", query)).lower().strip().rstrip(";")
     fields = [field.lower() for field in cursor.fields]
     where: Path = (*use.path, "query")
-    if ":cursor_" not in text:
+    if ":cursor_" not in text and ":cursor." not in text:
         fact = f"the query has no :cursor_{cursor.fields[0]}, so every run reads everything"
         yield (
             Finding(where, False, "cursor-unused", fact, "compare with the bind in where, or remove cursor"),

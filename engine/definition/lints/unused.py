@@ -10,6 +10,7 @@ from engine.definition.document import Document
 from engine.definition.explain import Finding
 from engine.definition.lints.texts import everything
 from engine.definition.model import PipelineDefinition
+from engine.definition.nearest import nearest
 from engine.definition.references import Named
 from engine.definition.report import Severity
 from engine.definition.uses import connections_of, sites
@@ -31,8 +32,10 @@ def lint(definition: PipelineDefinition) -> Iterator[tuple[Finding, Severity]]:
             used.update(name for match in _ONE.findall(text) for name in match if name)
         if ":" in text:
             used.update(_BIND.findall(text))
+    others = [name for name in used if name not in definition.params]
     for name in definition.params:
-        if name not in used:
+        # read under a name that is not quite its own: that is said there
+        if name not in used and not any(nearest(other, [name]) for other in others):
             yield Finding(("params", name), True, "unused", f"nothing reads the param '{name}'", "remove it"), "warning"
 
 

@@ -11,6 +11,7 @@ from engine.expressions.generate.query import QueryWriter
 from engine.expressions.generate.text import TextWriter
 from engine.expressions.generate.values import ValueWriter
 from engine.expressions.generate.writer import Generated, Scope, Site, Writer
+from engine.expressions.library.allowance import begin
 from engine.expressions.plan import Node, Text
 from engine.expressions.program import Check, Filter, Map, OmitNull, Remove, SetFields, Step, Switch, Validate
 from engine.expressions.schema import compile_schema
@@ -217,11 +218,18 @@ def checker(schema: Any) -> Callable[[Any], None]:
     return check
 
 
-def guarded(made: Generated) -> Callable[..., Any]:
-    """Return the function with its exceptions as record errors."""
+_COUNTED = ("f_", "join", "to_string")
+"""How names of functions that make text begin, in generated code."""
+
+
+def guarded(made: Generated, batches: bool = False) -> Callable[..., Any]:
+    """Return the function with its exceptions as record errors; what its functions make is counted anew each time."""
     run = made.run
+    counted = any(name.startswith(_COUNTED) for name in made.run.__globals__)
 
     def call(*arguments: Any) -> Any:
+        if counted:
+            begin(len(arguments[0]) if batches else 1)
         try:
             return run(*arguments)
         except Exception as error:

@@ -11,6 +11,7 @@ from typing import Any
 from engine.errors import RecordError
 from engine.expressions.convert import to_text
 from engine.expressions.generate.runtime import alike, comparable
+from engine.expressions.library.allowance import making
 from engine.expressions.library.base import MAX_TEXT, NUMBERS, kind_of, too_large
 
 
@@ -137,7 +138,7 @@ def join(separator: Any, parts: Any) -> str:
             raise _refuse("join", "a list of texts", part)
     if len(separator) > 64 and len(separator) * len(parts) > MAX_TEXT:
         raise too_large("join()")
-    return separator.join(parts)  # type: ignore[no-any-return]
+    return making(separator.join(parts))  # type: ignore[no-any-return]
 
 
 def keys(value: Any) -> list[Any]:
@@ -214,11 +215,11 @@ def to_string(value: Any) -> str | None:
     if kind is Decimal:
         return to_text(value)
     try:
-        return json.dumps(value, separators=(",", ":"))
+        return making(json.dumps(value, separators=(",", ":")))  # type: ignore[no-any-return]
     except TypeError:
         from engine.expressions.jsontext import to_json_text
 
-        return to_json_text(value, plain=False)
+        return making(to_json_text(value, plain=False))  # type: ignore[no-any-return]
 
 
 def to_number(value: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,16 +13,20 @@ from jinja2.exceptions import TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.errors import Path
+from engine.expressions.constants import UNKNOWN, wrong_constant
 from engine.expressions.jinja.filters import filter_names
 from engine.expressions.jinja.judging import tests
 from engine.expressions.jinja.limits import MAX_TEMPLATE
 from engine.expressions.library import library
-from engine.expressions.query import dollar_template, nearest
+from engine.expressions.query import close, dollar_template, nearest
+from engine.expressions.remedy import renamed
 from engine.expressions.signatures import spoken
 from engine.expressions.values import ALL_NAMES, Issue
 
 MAX_DEPTH = 40
 MAX_COPIES = 4096
+MAX_KEPT = 512
+"""Longer texts are parsed whenever they are asked for: what is kept stays small."""
 
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Template,
@@ -50,6 +55,7 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.For,
     nodes.Assign,
 )
+_NULLS = frozenset({"null", "Null", "NULL", "nil", "undefined"})
 _WRITTEN = {
     "AssignBlock": "{% set x %}…{% endset %}",
     "CallBlock": "{% call %}",
@@ -65,7 +71,43 @@ def _parser() -> ImmutableSandboxedEnvironment:
 
 
 def parse(text: str, path: Path, visible: Set[str] = ALL_NAMES) -> tuple[nodes.Template | None, list[Issue]]:
-    """Parse and judge; the tree is None when there are issues."""
+    """Parse and judge; the tree is None when there are issues.
+
+    The tree is not to be changed: whoever asks for the same text gets the same one.
+    """
+    if len(text) > MAX_KEPT:
+        return _parse(text, path, visible)
+    tree, issues = _known(text, frozenset(visible))
+    return tree, [replace(issue, path=path) for issue in issues]
+
+
+def fresh(text: str) -> nodes.Template:
+    """Parse a template that was judged before; the tree is the caller's own."""
+    return _parser().parse(text.strip())
+
+
+def unjudged(text: str) -> nodes.Template | None:
+    """Parse a template whose mistakes are told elsewhere; None where it cannot be read."""
+    return (_kept(text) if len(text) <= MAX_KEPT else _read(text, ()))[0]
+
+
+@lru_cache(maxsize=4096)
+def _known(text: str, visible: frozenset[str]) -> tuple[nodes.Template | None, list[Issue]]:
+    return _parse(text, (), visible)
+
+
+def _parse(text: str, path: Path, visible: Set[str]) -> tuple[nodes.Template | None, list[Issue]]:
+    tree, issues = _kept(text) if len(text) <= MAX_KEPT else _read(text, path)
+    issues = issues if tree is None else [*_Judge(text, path, visible).judge(tree)]
+    return (None if issues else tree), issues
+
+
+@lru_cache(maxsize=4096)
+def _kept(text: str) -> tuple[nodes.Template | None, list[Issue]]:
+    return _read(text, ())
+
+
+def _read(text: str, path: Path) -> tuple[nodes.Template | None, list[Issue]]:
     if "${{" in text:
         return None, [dollar_template(text, path)]
     if len(text) > MAX_TEMPLATE:
@@ -83,8 +125,7 @@ def parse(text: str, path: Path, visible: Set[str] = ALL_NAMES) -> tuple[nodes.T
     if depth > MAX_DEPTH:
         found = f"the template nests {depth} levels deep, and {MAX_DEPTH} are allowed"
         return None, [Issue("too-complex", found, "split it", path)]
-    issues = [*_Judge(text, path, visible).judge(tree)]
-    return (None if issues else tree), issues
+    return tree, []
 
 
 def _syntax(text: str, error: TemplateSyntaxError, path: Path) -> Issue:
@@ -96,6 +137,10 @@ def _syntax(text: str, error: TemplateSyntaxError, path: Path) -> Issue:
     if message.startswith("encountered unknown tag"):
         return Issue("template", message, "if, for and set are what there is", path, offset)
     hint = "a field's name with other characters is written record['…']" if "unexpected char" in message else ""
+    if re.search(r"\{\{[^}]*\?[^}]*:", text):
+        hint = "in templates write: a if condition else b"
+    elif "unexpected end of template" in message or message == "unexpected '}'":
+        hint = "a template ends with }}, as many as it begins with"
     if re.search(r"\{\{[^}]*(&&|\|\||(?<![=!<>])=(?!=))", text):
         hint = "in templates write and, or, not, =="
     return Issue("template", message, hint, path, offset)
@@ -154,9 +199,10 @@ class _Judge:
             yield child
             yield from self._nodes(child)
 
-    def _issue(self, code: str, message: str, hint: str, word: str = "") -> Issue:
+    def _issue(self, code: str, message: str, hint: str, word: str = "", meant: str = "") -> Issue:
         at = self.text.find(word) if word else -1
-        return Issue(code, message, hint, self.path, at if at >= 0 else None)
+        fix = renamed(self.text, word, meant) if word else ""
+        return Issue(code, message, hint, self.path, at if at >= 0 else None, fix=fix)
 
     def _name(self, name: str, called: bool, own: Set[str]) -> Iterator[Issue]:
         if name in self.visible or name in own:
@@ -164,7 +210,8 @@ class _Judge:
         if called:
             if name not in library():
                 hint = nearest(name, [*library()]) or "the function library is in the reference"
-                yield self._issue("unknown-function", f"there is no function '{name}'", hint, name)
+                meant = close(name, [*library()])
+                yield self._issue("unknown-function", f"there is no function '{name}'", hint, name, meant)
         elif name == "records" and "record" in self.visible:
             yield self._issue(
                 "records-without-batch", "'records' needs batch", "use record, or give the target a batch", name
@@ -173,14 +220,20 @@ class _Judge:
             seen = ", ".join(sorted(self.visible))
             yield self._issue("unknown-name", f"'{name}' is not available here", f"there are {seen}", name)
         else:
-            hint = nearest(name, sorted(self.visible))
-            if not hint:
-                hint = (
-                    f"a field of the record is record.{name}"
-                    if "record" in self.visible
-                    else f"there are {', '.join(sorted(self.visible))}"
-                )
-            yield self._issue("unknown-name", f"there is no '{name}' in templates", hint, name)
+            hint, meant = self._meant(name)
+            yield self._issue("unknown-name", f"there is no '{name}' in templates", hint, name, meant)
+
+    def _meant(self, name: str) -> tuple[str, str]:
+        """Return what to do about a name that is not there, and what to write in its place where that is sure."""
+        if name in _NULLS:
+            return "null is written none here", "none"
+        if hint := nearest(name, sorted(self.visible)):
+            return hint, close(name, sorted(self.visible))
+        if "record" not in self.visible:
+            return f"there are {', '.join(sorted(self.visible))}", ""
+        if name in library():
+            return f"call the function with {name}(); a field of the record is record.{name}", ""
+        return f"a field of the record is record.{name}", f"record.{name}"
 
     def _own_name(self, name: str) -> Iterator[Issue]:
         if name in ALL_NAMES - {"item"} or name == "loop" or name.startswith("_") or name in library():
@@ -196,22 +249,24 @@ class _Judge:
         if isinstance(node, nodes.Test):
             if node.name not in tests():
                 hint = nearest(node.name, [*tests()])
-                yield self._issue("unknown-test", f"there is no test '{node.name}'", hint, node.name)
+                meant = close(node.name, [*tests()])
+                yield self._issue("unknown-test", f"there is no test '{node.name}'", hint, node.name, meant)
         elif isinstance(node, nodes.Filter):
             if node.name not in filter_names():
                 hint = nearest(node.name, sorted(filter_names()))
-                yield self._issue("unknown-filter", f"there is no filter '{node.name}'", hint, node.name)
+                meant = close(node.name, sorted(filter_names()))
+                yield self._issue("unknown-filter", f"there is no filter '{node.name}'", hint, node.name, meant)
             else:
-                yield from self._arity(node.name, len(node.args) + 1, bool(node.kwargs), node)
+                yield from self._arity(node.name, [node.node, *node.args], bool(node.kwargs))
         elif isinstance(node.node, nodes.Name):
-            yield from self._arity(node.node.name, len(node.args), bool(node.kwargs), node)
+            yield from self._arity(node.node.name, node.args, bool(node.kwargs))
         elif not isinstance(node.node, nodes.Getattr):
             yield self._issue("template", "only functions can be called in templates", "")
         if node.dyn_args is not None or node.dyn_kwargs is not None:
             yield self._issue("template", "* and ** are not allowed in templates", "write the arguments out")
 
-    def _arity(self, name: str, given: int, named: bool, node: Any) -> Iterator[Issue]:
-        function = library().get(name)
+    def _arity(self, name: str, arguments: Sequence[Any], named: bool) -> Iterator[Issue]:
+        function, given = library().get(name), len(arguments)
         if function is None:
             return
         if named:
@@ -221,6 +276,10 @@ class _Judge:
             yield self._issue(
                 "arity", f"{name}() takes {spoken(least, function.most)}, got {given}", function.summary, name
             )
+            return
+        constants = [one.value if isinstance(one, nodes.Const) else UNKNOWN for one in arguments]
+        if problem := wrong_constant(name, constants):
+            yield self._issue("bad-argument", f"{name}(): {problem}", "every record would be rejected", name)
 
     def _small(self, body: list[nodes.Node]) -> bool:
         """Follow how many copies of the data each name of the template's own can hold."""

@@ -63,7 +63,7 @@ def _number_filter(name: str, read: Callable[[Any], Any]) -> Filter:
 
 
 def _absolute(value: Any) -> Any:
-    if not isinstance(value, (int, float, Decimal)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise RecordError("type", f"abs needs a number, got {kind_of(value)}")
     return abs(value)
 

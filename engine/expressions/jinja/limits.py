@@ -9,6 +9,7 @@ from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Any
 
 from engine.errors import RecordError
+from engine.expressions.library import allowance
 from engine.expressions.library.base import MAX_TEXT, kind_of, too_large
 from engine.expressions.library.numbers import decimal_of
 
@@ -33,6 +34,7 @@ _work = _Work()
 def begin() -> None:
     """Start a rendering."""
     _work.left = MAX_WORK
+    allowance.begin()
 
 
 def spend(units: int) -> None:

@@ -12,7 +12,7 @@ from jinja2.exceptions import SecurityError, TemplateRuntimeError, UndefinedErro
 from jinja2.nodes import Template as Tree
 
 from engine.errors import RecordError
-from engine.expressions.jinja.check import parse
+from engine.expressions.jinja.check import fresh, parse
 from engine.expressions.jinja.code import NativeCode
 from engine.expressions.jinja.data import plain_data
 from engine.expressions.jinja.limits import begin, looped
@@ -49,7 +49,7 @@ class Rendering:
         base = sandbox(settings)
         self._environment = _native(base) if self.native else base
         self._sets = any(True for _ in tree.find_all(nodes.Assign))
-        self._root = _root(self._environment, _bound_loops(tree))
+        self._root = _root(self._environment, _bound_loops(fresh(text)))
         self._finish: Callable[[Any], Any] = _text
         self._path = isinstance(single, (nodes.Name, nodes.Getattr, nodes.Getitem))
         if single is not None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from engine.errors import RecordError
+from engine.expressions.library.allowance import making
 
 MAX_TEXT = 1 << 20
 """Characters a function may make."""
@@ -37,6 +38,10 @@ class Function:
     most: int | None
     needs: Needs = ""
     summary: str = ""
+    kinds: tuple[str, ...] = ()
+    """Of the arguments; the last one's for all that follow it."""
+    gives: str = ""
+    """What its code says it returns."""
 
     @property
     def changes(self) -> bool:
@@ -86,7 +91,8 @@ def function(
         own = name or plain.__name__.rstrip("_")
         call = _checked(own, plain, kinds, needs)
         most = None if many else len(kinds)
-        TABLE[own] = Function(own, call, len(kinds) - optional, most, needs, (plain.__doc__ or "").strip())
+        summary, gives = (plain.__doc__ or "").strip(), str(plain.__annotations__.get("return", ""))
+        TABLE[own] = Function(own, call, len(kinds) - optional, most, needs, summary, kinds, gives)
         return plain
 
     return register
@@ -110,19 +116,19 @@ def _checked(name: str, plain: Callable[..., Any], kinds: tuple[str, ...], needs
         def single(value: Any, *rest: Any) -> Any:
             if value.__class__ not in only:
                 raise refuse(value, kind)
-            return plain(value, *rest)
+            return making(plain(value, *rest))
 
         return single
     if needs:
 
         def surrounded(given: Any, *arguments: Any) -> Any:
             check(arguments)
-            return plain(given, *arguments)
+            return making(plain(given, *arguments))
 
         return surrounded
 
     def several(*arguments: Any) -> Any:
         check(arguments)
-        return plain(*arguments)
+        return making(plain(*arguments))
 
     return several

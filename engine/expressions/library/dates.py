@@ -158,7 +158,7 @@ def _months(moment: datetime, months: int) -> datetime:
 
 
 @function("text", "text", "text", optional=1, needs="settings")
-def date_diff(settings: HasZone, first: str, second: str, unit: str = "days") -> Any:
+def date_diff(settings: HasZone, first: str, second: str, unit: str = "days") -> int | float:
     """Count the seconds, minutes, hours or days from the first to the second."""
     seconds = (read_time(second, settings.timezone) - read_time(first, settings.timezone)).total_seconds()
     sizes = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}

@@ -44,7 +44,7 @@ def rounded(number: Any, places: int) -> Decimal:
 
 
 @function("number", "integer", optional=1)
-def round_(number: Any, places: int = 0) -> Any:
+def round_(number: Any, places: int = 0) -> int | float | Decimal:
     """Round half away from zero; 0 places give a whole number."""
     if isinstance(number, int) and places >= 0:
         return number
@@ -111,7 +111,7 @@ def format_pattern(number: Any, pattern: str) -> str:
 
 
 @function("number", "number")
-def power_of_ten(number: Any, exponent: Any) -> Any:
+def power_of_ten(number: Any, exponent: Any) -> Decimal:
     """Move the decimal point: 1234 and -2 give 12.34."""
     if not isinstance(exponent, int) or abs(exponent) > MAX_EXPONENT:
         raise RecordError("type", f"power_of_ten() goes to {MAX_EXPONENT}, got {shown(exponent)}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from math import factorial
 from typing import Any
 
 from engine.errors import RecordError
+from engine.expressions.library.allowance import timed
 from engine.expressions.library.base import MAX_TEXT, function, shown, too_large
 
 MAX_INPUT = 50_000
@@ -15,6 +17,8 @@ MAX_STEPS = 12_000_000
 """What matching may take at worst; each open-ended repeat multiplies it by the length of the text."""
 MAX_OPEN = 4
 MAX_PATTERN = 500
+SHORT = 20
+"""A text that no pattern which is let through takes long to read."""
 
 
 @lru_cache(maxsize=512)
@@ -98,17 +102,23 @@ def _ready(text: str, pattern: str, name: str) -> re.Pattern[str]:
     return made
 
 
+def _safely(ready: re.Pattern[str], text: str, work: Callable[[], Any]) -> Any:
+    """Do the matching; where it may take long its time is counted: a loop would take it many times."""
+    return work() if len(text) < SHORT or compiled(ready.pattern)[1] == MAX_INPUT else timed(work)
+
+
 @function("text", "text")
 def matches(text: str, pattern: str) -> bool:
     """Say whether the whole text matches a regular expression."""
-    return _ready(text, pattern, "matches").fullmatch(text) is not None
+    ready = _ready(text, pattern, "matches")
+    return _safely(ready, text, lambda: ready.fullmatch(text)) is not None
 
 
 @function("text", "text", "integer", optional=1)
 def extract(text: str, pattern: str, group: int | None = None) -> str | None:
     """Give the first match (its first group where there is one), or null."""
     ready = _ready(text, pattern, "extract")
-    found = ready.search(text)
+    found = _safely(ready, text, lambda: ready.search(text))
     wanted = (1 if ready.groups else 0) if group is None else group
     if not 0 <= wanted <= ready.groups:
         raise RecordError("type", f"the pattern {shown(pattern)} has no group {wanted}")
@@ -119,7 +129,9 @@ def extract(text: str, pattern: str, group: int | None = None) -> str | None:
 def extract_all(text: str, pattern: str) -> list[str]:
     """Give every match (its first group where there is one)."""
     ready = _ready(text, pattern, "extract_all")
-    return [found[1 if ready.groups else 0] for found in ready.finditer(text)]
+    group = 1 if ready.groups else 0
+    found: list[str] = _safely(ready, text, lambda: [one[group] for one in ready.finditer(text)])
+    return found
 
 
 @function("text", "text", "text")
@@ -129,7 +141,7 @@ def substitute(text: str, pattern: str, new: str) -> str:
     if (len(text) + 1) * (len(new) + len(text)) > MAX_TEXT * 8:
         raise too_large("substitute()")
     try:
-        made = ready.sub(new, text)
+        made: str = _safely(ready, text, lambda: ready.sub(new, text))
     except (re.error, IndexError) as error:
         raise RecordError("type", f"{shown(new)} does not fit the pattern: {error}") from None
     if len(made) > MAX_TEXT:

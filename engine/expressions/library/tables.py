@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine import regular
 from engine.errors import RecordError
 from engine.expressions.library.base import function, shown
 
@@ -47,7 +48,7 @@ def _rows(file: str, changed: int, size: int, column: str, name: str) -> dict[st
     if size > MAX_BYTES:
         raise RecordError("file", f"{shown(name)} is larger than {MAX_BYTES >> 20} MiB")
     try:
-        text = Path(file).read_bytes().decode("utf-8-sig")
+        text = regular.read(file, MAX_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise RecordError("file", f"{shown(name)} cannot be read as UTF-8") from None
     first = text.partition("\n")[0]

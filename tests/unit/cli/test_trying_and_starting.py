@@ -109,7 +109,8 @@ def test_an_unknown_schema_names_the_nearest(run) -> None:
 
 def test_init_makes_a_project_and_touches_nothing_that_is_there(run, tmp_path) -> None:
     seen = run("init", "shop")
-    assert seen.out.splitlines()[0] == "made engine.yaml, .gitignore, pipelines/, connections/ in shop"
+    made = "engine.yaml, .gitignore, schemas/project.json, pipelines/, connections/"
+    assert seen.out.splitlines()[0] == f"made {made} in shop"
     (tmp_path / "shop/engine.yaml").write_text("engine: 1\n# mine\n")
     assert run("init", "shop").out.splitlines()[0] == "shop is a project already"
     assert "# mine" in (tmp_path / "shop/engine.yaml").read_text()

@@ -19,7 +19,7 @@ pipeline: p
 resilience: {timeout: 7s}
 source: {inline: {rows: [{id: 1}]}}
 steps:
-  - filter: id
+  - filter: id != `0`
   - set: {a: id}
   - lookup:
       from: {sql: {connection: shop, query: "select * from t where a = :record.a.b and x = :record.id"}}

@@ -18,10 +18,10 @@ def test_good_texts_have_no_problem(text):
     [
         ("0 3 * *", "has 4 fields"),
         ("0 0 0 3 * * *", "has 7 fields"),
-        ("61 * * * *", "is not a cron text"),
-        ("0 25 * * *", "is not a cron text"),
+        ("61 * * * *", "'61' is no minute"),
+        ("0 25 * * *", "'25' is no hour"),
         ("every day at noon", "has 4 fields"),
-        ("a b c d e", "is not a cron text"),
+        ("a b c d e", "'a' is no minute"),
         ("0 0 30 2 *", "never fires"),
     ],
 )

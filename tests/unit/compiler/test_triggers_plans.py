@@ -76,7 +76,7 @@ def test_everything_written_arrives(tmp_path):
         tmp_path,
         "{id: nightly, cron: 0 3 * * *, missed: all, missed_window: 2h, jitter: 5m, params: {full: true}}",
         "{every: 30m, between: 09:00-19:00, weekdays: mon-fri}",
-        "{after: banks, on: any, params: {day: '{{ trigger.params.day }}'}}",
+        "{after: banks, on: any, params: {day: '{{ trigger.status }}'}}",
         "{id: both, after: [banks]}",
     )
     nightly, quick = triggers.timers
@@ -96,7 +96,7 @@ def test_everything_written_arrives(tmp_path):
     assert quick.next_after(noon + timedelta(hours=9, minutes=30)) == datetime(2026, 3, 9, 12, tzinfo=UTC)
     chain, both = triggers.after
     assert (chain.id, chain.pipelines, chain.on) == ("after", ("banks",), "any")
-    assert chain.params({"trigger": {"params": {"day": "monday"}}}) == {"day": "monday"}
+    assert chain.params({"trigger": {"status": "success"}}) == {"day": "success"}
     assert (both.id, both.pipelines, both.on, both.params({})) == ("both", ("banks",), "success", {})
     assert triggers.webhooks == ()
 

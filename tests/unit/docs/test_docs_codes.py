@@ -12,13 +12,19 @@ from typing import Any
 from tests.unit.docs.pages import ROOT, prose
 
 PAGE = ROOT / "docs" / "messages.md"
-SAYS = frozenset({"Issue", "issue", "Finding", "Problem", "_problem", "Missing", "RecordError", "Failure", "note"})
+SAYS = frozenset(
+    {
+        *("Issue", "issue", "_issue", "Misfit", "Wrong", "Finding", "Problem", "_problem", "Missing"),
+        *("RecordError", "Failure", "note"),
+    }
+)
 """What takes a code as its first text that looks like one."""
 LEVELS = frozenset({"error", "warning", "info"})
-MADE = frozenset({"duplicate-pipeline", "duplicate-connection", "check", "error"})
+MADE = frozenset({"duplicate-pipeline", "duplicate-connection", "check", "error", "internal"})
 """Codes that are put together, or are a default in a schema."""
 _KEBAB = re.compile(r"(?!x-)[a-z]+(-[a-z]+)+")
-_CODE = re.compile(r"[a-z]+(-[a-z]+)*")
+_ROW = re.compile(r"^\| (?:\[`|`)([a-z0-9-]+)`", re.MULTILINE)
+_CODE = re.compile(r"[a-z]+(-[a-z0-9]+)*")
 
 
 def texts(node: ast.AST) -> Iterator[str]:
@@ -77,7 +83,13 @@ def codes() -> set[str]:
 
 def listed() -> set[str]:
     """Return the codes of the page's tables."""
-    return set(re.findall(r"^\| `([a-z-]+)` \|", prose(PAGE), re.MULTILINE))
+    return set(_ROW.findall(prose(PAGE)))
+
+
+def sections() -> dict[str, set[str]]:
+    """Return the sections of the page with their codes."""
+    parts = re.split(r"^#{2,3} (.+)$", prose(PAGE), flags=re.MULTILINE)[1:]
+    return {title: set(_ROW.findall(text)) for title, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def test_every_code_is_listed() -> None:

@@ -61,17 +61,20 @@ def said(issues):
         (
             "params.currency || 'BRL'",
             "error[root-not-in-jmespath] 'params' is not a field of the record; "
-            "write \"{{ params.currency | default('BRL') }}\"",
+            "write \"{{ params.currency | default('BRL') }}\"; if the record has such a field, "
+            "put its name in double quotes",
             0,
         ),
         (
             "params.full",
-            "error[root-not-in-jmespath] 'params' is not a field of the record; write \"{{ params.full }}\"",
+            "error[root-not-in-jmespath] 'params' is not a field of the record; write \"{{ params.full }}\""
+            "; if the record has such a field, put its name in double quotes",
             0,
         ),
         (
             "length(meta.file)",
-            "error[root-not-in-jmespath] 'meta' is not a field of the record; write \"{{ meta.… }}\"",
+            "error[root-not-in-jmespath] 'meta' is not a field of the record; write \"{{ meta.… }}\""
+            "; if the record has such a field, put its name in double quotes",
             7,
         ),
         ("a[::0]", "error[expression] a step of 0 in 'a[::0]'; leave it out, or use 1", None),
@@ -109,7 +112,11 @@ def test_names_below_the_root_are_fields(text):
             "{% include 'x' %}",
             "error[template] {% include %} is not allowed in templates; if, for and set are what there is",
         ),
-        ("{{ record.a", "error[template] unexpected end of template, expected 'end of print statement'; "),
+        (
+            "{{ record.a",
+            "error[template] unexpected end of template, expected 'end of print statement'; "
+            "a template ends with }}, as many as it begins with",
+        ),
         ("{{ a && b }}", "error[template] unexpected char '&' at 5; in templates write and, or, not, =="),
     ],
 )
