@@ -37,7 +37,7 @@ def _value(sent: Type, wanted: Type, path: Path, depth: int) -> Iterator[Misfit]
         return
     mismatched = bool(solid(sent)) and _never(sent, wanted)
     if sent.nullable and not wanted.nullable and not solid(sent) >= _ALL and not mismatched:
-        yield _null(path, wanted, always=not solid(sent))
+        yield _null(path, wanted, sent)
     if not solid(sent):
         return
     if mismatched:
@@ -74,9 +74,13 @@ def _other(sent: Type, wanted: Type) -> Type | None:
     return Type(left, items=sent.items) if left else None
 
 
-def _null(path: Path, wanted: Type, *, always: bool = False) -> Misfit:
-    fact = f"'{_name(path)}' {'is' if always else 'may be'} null, and {describe(wanted)} is wanted"
-    hint = "give it a value with $default, or reject the record with $required: true"
+def _null(path: Path, wanted: Type, sent: Type) -> Misfit:
+    # a column whose type is not known takes nearly everything: to list that tells nobody anything
+    always = not solid(sent)
+    what = "a value" if len(wanted.kinds) > 3 else describe(wanted)
+    fact = f"'{_name(path)}' {'is' if always else 'may be'} null, and {what} is wanted"
+    hint = "give it a value" if always else "give it a value with $default, or reject the record with $required: true"
+    # not certain where it is always null either: in samples that proves nothing
     return Misfit(path, "null-possible", fact, hint, certain=False)
 
 
