@@ -25,6 +25,9 @@ Kind = Literal["pipeline", "connections", "settings", "tests"]
 KINDS = ("pipeline", "connections", "settings", "tests")
 """The schemas that editors ask for, those of files of a project."""
 
+LONGEST = 60
+"""Characters of a connector's name; a file's name may have 255 bytes."""
+
 GROUP = "engine.connectors"
 """Entry points of connectors from other distributions; ``<name>.json`` beside the module is the schema."""
 
@@ -122,7 +125,8 @@ class Catalog:
         """Return a connector's schema, None where there is no such connector."""
         if name not in self._connectors:
             path = self._where / "connectors" / f"{name}.json"
-            found = path if name.isidentifier() and path.is_file() else None
+            # a name longer than a file's can be is none, and to ask the disk for it is an error
+            found = path if len(name) <= LONGEST and name.isidentifier() and path.is_file() else None
             found = found or (_plugins().get(name) if name in self.names else None)
             self._connectors[name] = ConnectorSchema(name, _load(found), self._shared) if found else None
         return self._connectors[name]
