@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from engine.definition.explain import Finding
-from engine.definition.lints.texts import everything, is_template
+from engine.definition.lints.texts import everything, is_template, placed
 from engine.definition.model import Cursor, PipelineDefinition, Target, Use
 from engine.definition.nearest import did_you_mean
 from engine.definition.report import Severity
@@ -122,7 +122,7 @@ def _record_with_batch(target: Target) -> Said:
         value: Any = target.use.options
         for part in path:
             value = value[part]
-        for at, text in _texts(value, path) if kind == "template" else ():
+        for at, text in placed(value, path) if kind == "template" else ():
             inner = " ".join(_JINJA_TEXT.sub("''", one[1] or one[2] or "") for one in _JINJA.finditer(text))
             if _RECORD.search(inner) and not _BOUND.search(inner):
                 fact = "with 'batch' many records are sent at once, and there is no single 'record'"
@@ -131,17 +131,6 @@ def _record_with_batch(target: Target) -> Said:
                 )
                 yield finding, "error"
                 return
-
-
-def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _texts(item, (*path, index))
 
 
 def _same_file(definition: PipelineDefinition) -> Said:

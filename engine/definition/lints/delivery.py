@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from engine.definition.explain import Finding
-from engine.definition.lints.texts import is_template
+from engine.definition.lints.texts import is_template, placed
 from engine.definition.model import PipelineDefinition, Step, Target, Use
 from engine.definition.report import Severity
 from engine.definition.units import seconds
@@ -38,7 +38,7 @@ def _records_without_batch(target: Target) -> Said:
     if target.batch.written:
         return
     for path, kind in target.use.values.items():
-        for at, text in _texts(_value(target.use.options, path), path) if kind == "template" else ():
+        for at, text in placed(_value(target.use.options, path), path) if kind == "template" else ():
             if is_template(text) and _mentions_records(text):
                 fact = "'records' is only there with 'batch'"
                 finding = Finding(
@@ -139,17 +139,6 @@ def _reply_may_time_out(definition: PipelineDefinition, target: Target) -> Said:
             hint = "give the target a shorter timeout or fewer attempts, or the answer more time"
             path: Path = ("triggers", index, "webhook", "respond", "timeout")
             yield Finding(path, False, "reply-may-time-out", fact, hint), "warning"
-
-
-def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _texts(item, (*path, index))
 
 
 def _value(options: Any, path: Path) -> Any:

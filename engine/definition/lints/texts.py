@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.definition.model import PipelineDefinition
@@ -34,6 +34,18 @@ def everything(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from everything(item)
+
+
+def placed(value: Any, path: Path) -> Iterator[Text]:
+    """Yield every text in plain data, each with its path; *path* is that of *value*."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from placed(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from placed(item, (*path, index))
 
 
 def fields(mapping: Any, path: Path) -> Iterator[Text]:

@@ -30,7 +30,7 @@ def problem(**changes: Any) -> Problem:
 def report(*problems: Problem, **changes: Any) -> Report:
     files = ("engine.yaml", "pipelines/a b.yaml", "pipelines/good.yaml", "pipelines/other.yaml")
     made: dict[str, Any] = {
-        "files": files, "count": 4, "root": PurePath("/work/shop"), "base": PurePath("/work"),
+        "files": files, "count": 4, "root": PurePath("/repo/shop"), "base": PurePath("/repo"),
         "regions": {one: Region(one.line, one.column, one.line, one.column + 8) for one in problems if one.fix},
     }  # fmt: skip
     return Report(problems, **{**made, **changes})
