@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from difflib import unified_diff
 from pathlib import Path
@@ -140,22 +138,6 @@ class Fixer:
     def _bytes(self, file: str, text: str) -> bytes:
         mark = BOM if self.originals[self._root / file].startswith(BOM) else b""
         return mark + text.encode()
-
-
-def write(path: Path, data: bytes) -> None:
-    """Put *data* in the place of a file, whole or not at all; it keeps its rights, a link keeps its aim."""
-    target = path.resolve()
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, target.stat().st_mode & 0o7777)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def difference(label: str, before: bytes, after: bytes) -> list[str]:

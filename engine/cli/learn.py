@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from engine import whole
 from engine.cli.commands import Command
 from engine.cli.session import Session, Stopped, pass_session, unknown
 from engine.errors import CircuitOpen, ConnectorError, RecordError, Unavailable, dotted
@@ -143,6 +143,4 @@ async def _of_pipeline(project: Project, one: PipelineDefinition, params: tuple[
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    whole.write(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine import whole
 from engine.cli.session import Session
 from engine.cli.yamltext import lines
 from engine.errors import EngineError, Unavailable
@@ -45,7 +46,7 @@ def record(session: Session, project: Project, definition: PipelineDefinition, r
     expect, misses = _tried(session, test)
     text = _text(definition.name, {**test, "expect": expect})
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    whole.write(file, text.encode())
     count = len(body["records"])
     session.out.line(f"wrote {file}   {count} record{'' if count == 1 else 's'}")
     for miss in misses:

@@ -135,7 +135,8 @@ def _change(session: Session, changed: str | None) -> Change | None:
 
 def _fix(session: Session, look: _Look, form: str, dry_run: bool) -> None:
     """Type in what is sure, and show it: on stdout, or on stderr beside a format that others read."""
-    from engine.cli.fixing import Fixer, difference, write
+    from engine import whole
+    from engine.cli.fixing import Fixer, difference
 
     root = session.root.resolve()
     fixer = Fixer(root, lambda instead: look.all(instead)[1], look.told)
@@ -150,7 +151,7 @@ def _fix(session: Session, look: _Look, form: str, dry_run: bool) -> None:
                 raise click.ClickException(
                     f"{label} was changed by another program meanwhile; nothing was written to it"
                 )
-            write(path, data)
+            whole.write(path, data)
     session.out.flush()
     if not session.quiet:
         done = "would change" if dry_run else "changed"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
+from engine import whole
 from engine.definition.document import read
 from engine.definition.document.extents import Extent, extents
 from engine.errors import Path
@@ -140,8 +140,8 @@ def _of_differences(one: Verdict, sheet: _Sheet, place: Path, done: Done) -> lis
             done.left.append(f"{one.test.origin.file} {miss.label}: it stands behind an alias")
             continue
         wanted[root] = value
-    whole = [root for root in wanted if not any(root[:length] in wanted for length in range(len(root)))]
-    edits = [sheet.instead((*place, *root), wanted[root]) for root in whole]
+    roots = [root for root in wanted if not any(root[:length] in wanted for length in range(len(root)))]
+    edits = [sheet.instead((*place, *root), wanted[root]) for root in roots]
     for root, values in behind.items():
         if not any(root[:length] in wanted for length in range(len(root) + 1)):
             edits += sheet.append((*place, *root), values)
@@ -269,9 +269,4 @@ def _broken(path: FilePath, text: str, edits: Iterable[Edit]) -> str:
 def _replace(path: FilePath, text: str) -> None:
     """Write the text: whole, or not at all."""
     begin = b"\xef\xbb\xbf" if path.read_bytes().startswith(b"\xef\xbb\xbf") else b""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        beside.write_bytes(begin + text.encode())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    whole.write(path, begin + text.encode())

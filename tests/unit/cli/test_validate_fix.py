@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.cli.fixing import Fixer, difference, write
+from engine.cli.fixing import Fixer, difference
 from engine.cli.main import main
 from engine.cli.session import Session
 from engine.definition.fixes import applied, edits, mended
 from engine.errors import Problem
+from engine.whole import write
 
 ROOT = Path(__file__).parents[3]
 
